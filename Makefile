@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-2.0
+# One line for each thing to do; the work is in lab/.
+
+FLAVOUR ?= uml
+DRIVER  ?= vivid
+CYCLES  ?= 20
+export KSRC KTARBALL MIRROR ACCEL VERBOSE JOBS APPEND
+
+.PHONY: help setup base tree refresh mail kernel shell kunit selftest compliance \
+	stress demo baseline lint check test clean
+
+help:
+	@cat lab/help.txt
+
+setup:
+	@lab/setup.sh
+base: setup
+	@lab/base.sh
+tree: setup
+	@lab/tree.sh tree
+refresh: setup
+	@lab/tree.sh refresh
+mail: setup
+	@lab/tree.sh mail
+kernel: setup
+	@lab/kernel.sh "$(FLAVOUR)" $(BASE)
+shell: setup
+	@FLAVOUR="$(FLAVOUR)" lab/test.sh shell $(BASE)
+kunit selftest compliance stress baseline lint check test: setup
+	@FLAVOUR="$(FLAVOUR)" CYCLES="$(CYCLES)" lab/test.sh $@
+demo: setup
+	@DRIVER="$(DRIVER)" CYCLES="$(CYCLES)" lab/test.sh demo
+clean:
+	@lab/tree.sh clean

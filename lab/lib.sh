@@ -1,0 +1,88 @@
+# shellcheck shell=bash disable=SC2034
+# SPDX-License-Identifier: GPL-2.0
+# Sourced by every script of the lab: paths, messages, locks.
+
+set -euo pipefail
+export LC_ALL=C
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+BUILD=$ROOT/build				# everything made here, but the caches
+CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/v4l2-safe-removal	# shared by clones
+TREE=$BUILD/tree				# base + series, one commit per patch
+BASETREE=$BUILD/base				# the base alone
+FLAVOURS="uml x86_64"				# arm64 belongs here too, later
+
+say()  { printf '%s\n' "$*" >&2; }
+step() { printf '== %s\n' "$*" >&2; }
+die()  { printf 'error: %s\n' "$*" >&2; exit 1; }
+
+# need TOOL...: a missing tool is one clear line, not a stack of them.
+need()
+{
+	local t
+	for t; do
+		command -v "$t" >/dev/null || die "$t is missing: 'make setup' installs what the lab uses"
+	done
+}
+
+# room DIR MIB: refuse to start what would fill the disk.
+room()
+{
+	local free
+	mkdir -p "$1" || die "cannot create $1"
+	free=$(df -Pm "$1" | awk 'NR == 2 { print $4 }')
+	[ "$free" -ge "$2" ] || die "$1 has $free MiB free, this needs $2: make room, or move it (XDG_CACHE_HOME= for the cache)"
+}
+
+# lock FILE WHAT: one at a time; a second one waits, bounded, and says so.
+# The file descriptor stays open, so the lock lasts until the caller exits.
+lock()
+{
+	mkdir -p "$(dirname "$1")"
+	exec {LOCKFD}>"$1"
+	flock -n "$LOCKFD" && return
+	say "waiting for another $2"
+	flock -w 3600 "$LOCKFD" || die "another $2 holds $1 for an hour"
+}
+
+# A temporary directory beside what it will be renamed to; gone on any exit.
+TMPDIRS=()
+tmpdir()
+{
+	mkdir -p "$1"
+	TMP=$(mktemp -d "$1/tmp.XXXXXX")
+	TMPDIRS+=("$TMP")
+}
+cleanup() { [ ${#TMPDIRS[@]} -eq 0 ] || rm -rf "${TMPDIRS[@]}"; }
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# ms: a clock for durations
+ms() { local t; read -r t _ </proc/uptime; echo "${t/./}0"; }
+
+# debian_mirror: the mirror that this machine's own apt uses.
+debian_mirror()
+{
+	local m
+	[ -z "${MIRROR:-}" ] || { echo "$MIRROR"; return; }
+	need apt-get
+	# shellcheck disable=SC2016
+	m=$(apt-get indextargets --format '$(ORIGIN)|$(LABEL)|$(REPO_URI)' 2>/dev/null |
+		sed -n '/^Debian|Debian|/{s///p;q}')
+	# nothing downloaded yet: look where apt would
+	[ -n "$m" ] || m=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null |
+		sed -nE 's/^(URIs:|deb( \[[^]]*\])?)[[:space:]]+([^[:space:]]+).*/\3/p' |
+		grep -E '/debian/?$' | head -n 1)
+	[ -n "$m" ] || die "no Debian mirror in apt's configuration: give MIRROR=URI"
+	echo "$m"
+}
+
+debian_keyring()
+{
+	local k
+	for k in /usr/share/keyrings/debian-archive-keyring.{gpg,pgp}; do
+		[ -e "$k" ] && { echo "$k"; return; }
+	done
+	die "debian-archive-keyring is missing: 'make setup' installs what the lab uses"
+}

@@ -1,0 +1,199 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# lint.sh [quick]: what can be checked without booting.  Prints a line
+# "pass|fail<TAB>NAME" for each check to stdout, and what is wrong to stderr.
+#
+# "quick" leaves out what compiles.
+
+. "$(dirname "$0")/lib.sh"
+
+quick=${1:-}
+need git perl python3 shellcheck
+[ -n "$quick" ] || need gcc make ccache sparse
+
+export CCACHE_DIR=$CACHE/ccache CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=10G
+export KBUILD_BUILD_TIMESTAMP='Thu Jan 1 00:00:00 UTC 1970'
+export KBUILD_BUILD_USER=lab KBUILD_BUILD_HOST=lab KBUILD_BUILD_VERSION=1
+
+g() { git -C "$TREE" "$@"; }
+
+# check NAME COMMAND...: the command's output is shown if it fails.
+check()
+{
+	local name=$1
+	shift
+	if "$@" >"$TMP/out" 2>&1; then
+		printf 'pass\t%s\n' "$name"
+	else
+		printf 'fail\t%s\n' "$name"
+		say "lint: $name:"
+		head -n 60 "$TMP/out" | sed 's/^/| /' >&2
+	fi
+}
+
+tmpdir "$BUILD"
+
+# the lab itself
+
+lab_scripts()
+{
+	cd "$ROOT" &&
+	shellcheck -x lab/*.sh .ci/run &&
+	# run by the guest's busybox sh, which knows ${x:0:1}
+	shellcheck -s dash -e SC3057 lab/init lab/jobs/*.sh
+}
+
+# Names of this machine, of package servers, or of who works how do not belong
+# into what others clone.
+no_traces()
+{
+	local files
+	files=$(git -C "$ROOT" ls-files -co --exclude-standard)
+	! (cd "$ROOT" && echo "$files" | xargs -d '\n' grep -nIE "(^|[[:space:]\"'=(:])/(work|root)/[a-z]|deb[.]debian[.]org|^Signed-off-by: ")
+}
+
+check "shellcheck" lab_scripts
+check "oracle sees what it must" "$ROOT/lab/oracle.sh" --self-test
+check "no traces of one machine" no_traces
+
+# the series
+
+check "series composes" "$ROOT/lab/tree.sh" ensure
+sed -n 's/^note: \(.*\) is named by no line.*/\1/p' "$TMP/out" >"$TMP/unnamed"
+all_named() { ! grep . "$TMP/unnamed"; }
+check "every new file enters with a patch" all_named
+commits=$(g rev-list --reverse base..HEAD)
+
+# The ids of new files only say that nobody looked whether MAINTAINERS covers
+# them: look.
+maintained()
+{
+	local f bad=0
+	for f in $(g diff --name-only --diff-filter=A base HEAD); do
+		(cd "$TREE" && scripts/get_maintainer.pl --no-git --no-git-fallback --no-rolestats -f "$f") 2>/dev/null |
+			grep -v 'linux-kernel@vger' | grep -q . || { echo "$f: nobody maintains it"; bad=1; }
+	done
+	return $bad
+}
+
+checkpatch()
+{
+	local rc=0
+	g format-patch -q -1 --stdout --no-signature "$1" >"$TMP/patch"
+	! grep -i '^Signed-off-by:' "$TMP/patch" || rc=1
+	grep -q '^Assisted-by: ' "$TMP/patch" || { echo "Assisted-by: is missing"; rc=1; }
+	# Who sends it signs it off; FILE_PATH_CHANGES is "maintained" above; the
+	# macros of trace events are written as in no other file.  Debian's python
+	# first, as spdxcheck needs its modules.
+	(cd "$TREE" && PATH=/usr/bin:$PATH scripts/checkpatch.pl --strict --terse --show-types --showfile \
+		--no-summary --max-line-length=80 --ignore MISSING_SIGN_OFF,FILE_PATH_CHANGES "$TMP/patch") |
+		grep -vE '^include/trace/events/.*:(OPEN_ENDED_LINE|PARENTHESIS_ALIGNMENT):' >"$TMP/bad" || :
+	! grep . "$TMP/bad" || rc=1
+	return $rc
+}
+
+check "new files have maintainers" maintained
+for c in $commits; do
+	check "checkpatch: $(g log -1 --format=%s "$c")" checkpatch "$c"
+done
+
+# kernel-doc -Wall, touched files: an error, but for what the base has already
+# (where a message quotes the source, its beginning tells).
+kernel_doc()
+{
+	local f rc=0
+	for f in $(g diff --name-only --diff-filter=AM base HEAD -- '*.c' '*.h'); do
+		(cd "$TREE" && doc "$f") >"$TMP/now"
+		mkdir -p "$TMP/base/$(dirname "$f")"
+		g show "base:$f" >"$TMP/base/$f" 2>/dev/null || :
+		(cd "$TMP/base" && doc "$f") >"$TMP/before"
+		! comm -23 "$TMP/now" "$TMP/before" | grep . || rc=1
+	done
+	return $rc
+}
+doc()
+{
+	python3 "$TREE/tools/docs/kernel-doc" -none -Wall -Werror "$1" 2>&1 |
+		grep -v 'warnings as errors' | sed -E 's/:[0-9]+(:[0-9]+)?/:/' | cut -c1-140 | sort || :
+}
+check "kernel-doc on touched files" kernel_doc
+
+[ -z "$quick" ] || exit 0
+
+# touched objects: W=1, sparse; and each commit
+
+mk()
+{
+	local src=$1
+	shift
+	make -C "$src" ARCH=x86_64 CC="ccache gcc" HOSTCC="ccache gcc" -j"${JOBS:-$(nproc)}" -s "$@"
+}
+
+# config SRC OBJ: what of the fragments SRC knows
+config()
+{
+	mkdir -p "$1/$2"
+	cat "$ROOT"/lab/config/{common,x86_64,series}.config >"$1/$2/lab.fragment"
+	KCONFIG_ALLCONFIG=$1/$2/lab.fragment mk "$1" O="$2" allnoconfig
+}
+
+# objects SRC RANGE: the objects of touched sources that are built at all
+objects()
+{
+	local f
+	for f in $(g diff --name-only --diff-filter=AM "$2" -- '*.c'); do
+		[ ! -e "$TREE/b-x86_64/${f%.c}.o" ] || [ ! -e "$1/$f" ] || echo "${f%.c}.o"
+	done
+}
+
+# messages SRC OBJECTS: of gcc W=1 and sparse, without line numbers
+messages()
+{
+	local src=$1
+	shift
+	config "$src" b-lint >"$TMP/log" 2>&1 &&
+	mk "$src" O=b-lint prepare >>"$TMP/log" 2>&1 || { cat "$TMP/log" >&2; return 1; }
+	# C=2 checks what is up to date as well
+	mk "$src" O=b-lint W=1 C=2 CF=-D__CHECK_ENDIAN__ "$@" >"$TMP/log" 2>&1 || { cat "$TMP/log" >&2; return 1; }
+	grep -E '(warning|error):' "$TMP/log" | sed -E 's/:[0-9]+(:[0-9]+)?:/:/; s/^(\.\.\/|\.\/)//' | sort -u || :
+}
+
+clean_build()
+{
+	local o
+	"$ROOT/lab/kernel.sh" x86_64 || return 1
+	"$ROOT/lab/tree.sh" base || return 1
+	mapfile -t o < <(objects "$TREE" "base HEAD")
+	[ ${#o[@]} -gt 0 ] || return 0
+	messages "$TREE" "${o[@]}" >"$TMP/now" || return 1
+	mapfile -t o < <(objects "$BASETREE" "base HEAD")
+	messages "$BASETREE" "${o[@]}" >"$TMP/before" || return 1
+	! comm -23 "$TMP/now" "$TMP/before" | grep .
+}
+
+# Every commit builds: the objects it touches, in a tree of its own.  A commit
+# that passed is remembered beside ccache, by its id.
+bisect=$BUILD/bisect
+bisectable()
+{
+	local o stamp
+	stamp=$CACHE/lint/$1-$(cat "$ROOT"/lab/config/*.config | sha256sum | cut -c1-12)
+	[ ! -e "$stamp" ] || return 0
+	if [ ! -d "$bisect" ]; then
+		g worktree prune
+		g worktree add -q --detach "$bisect" base || return 1
+	fi
+	git -C "$bisect" checkout -q --detach "$1" || return 1
+	config "$bisect" b-x86_64 || return 1
+	mk "$bisect" O=b-x86_64 prepare || return 1
+	mapfile -t o < <(objects "$bisect" "$1~ $1")
+	[ ${#o[@]} -eq 0 ] || mk "$bisect" O=b-x86_64 "${o[@]}" || return 1
+	mkdir -p "$CACHE/lint"
+	touch "$stamp"
+}
+
+check "W=1 and sparse on touched objects: nothing new" clean_build
+for c in $commits; do
+	check "builds: $(g log -1 --format=%s "$c")" bisectable "$c"
+done

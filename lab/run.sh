@@ -1,0 +1,147 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# run.sh [-b] FLAVOUR JOB [ARG...]: boot a kernel, run a job in it, and fail if
+# the job fails, if the kernel complains, or if the guest does not end in time.
+#
+# JOB is a script, lab/jobs/JOB.sh or a path with a slash, run by busybox sh in
+# the guest; "shell" is an interactive shell.  Lines at its top say what it needs:
+#
+#	# cmdline: ...		for the kernel's command line
+#	# timeout: SECONDS	for the whole guest, boot included (UML; QEMU has 4 times that)
+#	# memory: MIB		2048 otherwise
+#	# kmemleak: yes		look for leaks when the job is done
+#
+#	-b		the base instead of the series
+#	KERNEL=FILE	this image instead of the one of build/tree
+#	APPEND=...	more for the command line
+#	EXTRA="FILE..."	more programs for /lab/bin
+#	NAME=...	name of the log directory, build/logs/NAME
+#	ACCEL=kvm	for QEMU; default is tcg, and nothing is probed
+#	VERBOSE=1	show the console
+
+. "$(dirname "$0")/lib.sh"
+
+base=
+[ "${1:-}" != -b ] || { base=-base; shift; }
+flavour=${1:-} job=${2:-}
+[ $# -ge 2 ] || die "usage: run.sh [-b] FLAVOUR JOB [ARG...]"
+shift 2
+case " $FLAVOURS " in
+*" $flavour "*) ;;
+*) die "FLAVOUR=$flavour is unknown; there is: $FLAVOURS" ;;
+esac
+script=/dev/null
+case $job in
+shell)	;;
+*/*)	script=$job ;;
+*)	script=$ROOT/lab/jobs/$job.sh ;;
+esac
+[ -e "$script" ] || die "no job $script"
+need cpio timeout
+[ "$flavour" = uml ] || need qemu-system-x86_64
+
+header() { sed -n "s/^# $1: //p" "$script"; }
+
+src=$TREE
+[ -z "$base" ] || src=$BASETREE
+case $flavour in
+uml)	kernel=${KERNEL:-$src/b-uml/linux} scale=1 ;;
+x86_64)	kernel=${KERNEL:-$src/b-x86_64/arch/x86/boot/bzImage} scale=4 ;;
+esac
+[ -f "$kernel" ] || die "there is no $kernel: 'make kernel FLAVOUR=$flavour${base:+ BASE=1}' builds it"
+rootfs=$("$ROOT/lab/guest.sh" rootfs)
+log=$BUILD/logs/${NAME:-$flavour$base-$(basename "$job" .sh)}
+console=$log/console
+limit=$(($(header timeout || :) + 0))
+[ $limit -gt 0 ] || limit=120
+limit=$((limit * scale))
+mem=$(($(header memory || :) + 0))
+[ $mem -gt 0 ] || mem=2048
+mkdir -p "$log"
+
+# The guest: Debian's part, and ours behind it
+tmpdir "$BUILD"
+mkdir -p "$TMP/root/lab/bin"
+cp "$ROOT/lab/init" "$TMP/root/init"
+chmod +x "$TMP/root/init"
+cp "$script" "$TMP/root/lab/job" 2>/dev/null || :
+[ $# -eq 0 ] || printf '%q ' "$@" >"$TMP/root/lab/args"
+[ "$(header kmemleak)" != yes ] || touch "$TMP/root/lab/kmemleak"
+[ "$job" != shell ] || touch "$TMP/root/lab/shell"
+for f in "$BUILD"/bin/* ${EXTRA:-}; do
+	[ ! -f "$f" ] || cp "$f" "$TMP/root/lab/bin/"
+done
+{
+	cat "$rootfs"
+	(cd "$TMP/root" && find . | cpio -o -H newc -R 0:0 --quiet | gzip -1)
+} >"$TMP/initrd" || die "could not pack the guest: is the disk full?"
+
+append="rdinit=/init printk.time=1 loglevel=7 printk.devkmsg=on log_buf_len=4M panic=-1 kunit.enable=0"
+append+=" $(header cmdline) ${APPEND:-}"
+case $flavour in
+uml)
+	cmd=("$kernel" "mem=${mem}M" ncpus=2 seccomp=on "uml_dir=$TMP" "initrd=$TMP/initrd" con=none "con0=fd:0,fd:1")
+	read -ra words <<<"$append"
+	cmd+=("${words[@]}")
+	;;
+x86_64)
+	cpu=max
+	[ "${ACCEL:-tcg}" = tcg ] || cpu=host
+	accel=${ACCEL:-tcg}
+	[ "$accel" != tcg ] || accel=tcg,thread=multi
+	cmd=(qemu-system-x86_64 -accel "$accel" -cpu "$cpu" -smp 2 -m "${mem}M" -no-reboot
+		-display none -nodefaults -serial stdio -kernel "$kernel"
+		-initrd "$TMP/initrd" -append "console=ttyS0 $append")
+	;;
+esac
+
+if [ "$job" = shell ]; then
+	# no limit: the user ends it
+	"${cmd[@]}" || :
+	exit 0
+fi
+
+start=$(ms)
+# If we are killed, so is the guest: by KILL, UML listens to nothing less, and by
+# its own id, UML leaves the process group of timeout.
+# shellcheck disable=SC2317
+reap()
+{
+	[ -n "${guest:-}" ] || return
+	pkill -KILL -P "$guest" || :
+	kill -KILL "$guest" 2>/dev/null || :
+}
+trap 'reap; cleanup' EXIT
+: >"$console"
+timeout -s KILL $limit "${cmd[@]}" </dev/null >"$console" 2>&1 &
+guest=$!
+[ -z "${VERBOSE:-}" ] || tail -f --pid=$guest "$console" >&2 &
+wait $guest 2>/dev/null || :
+guest=
+sed -i 's/\r//g' "$console"
+seconds=$((($(ms) - start) / 1000))
+sed -nE 's/^(\[ *[0-9.]+\] )?lab\| //p' "$console" >"$log/job"
+
+bad=0
+if ! grep -q 'LAB: end' "$console"; then
+	bad=1
+	if [ $seconds -ge $limit ]; then
+		say "$flavour$base $job: the guest hung, killed after $limit s; the last lines of ${console#"$ROOT"/}:"
+	else
+		say "$flavour$base $job: the guest ended too early; the last lines of ${console#"$ROOT"/}:"
+	fi
+	tail -n 5 "$console" | sed 's/^/| /' >&2
+fi
+if ! "$ROOT/lab/oracle.sh" "$console" >"$log/oracle"; then
+	bad=1
+	say "$flavour$base $job: the kernel complained, see ${console#"$ROOT"/}:"
+	head -n 20 "$log/oracle" | sed 's/^/| /' >&2
+fi
+result=$(sed -nE 's/.*LAB: exit ([0-9]+).*/\1/p' "$console" | head -n 1)
+if [ "${result:-1}" != 0 ]; then
+	bad=1
+	[ -z "$result" ] || say "$flavour$base $job: the job failed ($result), see ${log#"$ROOT"/}/job"
+fi
+[ $bad -ne 0 ] || say "$flavour$base $job: ok, $seconds s"
+exit $bad
