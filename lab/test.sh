@@ -9,8 +9,6 @@
 LOGS=$BUILD/logs
 FLAVOUR=${FLAVOUR:-uml}
 CYCLES=${CYCLES:-20}
-DRIVER=${DRIVER:-vivid}
-DRIVERS=vivid
 lab=$ROOT/lab
 
 mkdir -p "$LOGS"
@@ -97,7 +95,8 @@ do_selftest()	# FLAVOUR
 }
 
 # The unpatched kernel must fail, in the ways that lab/baseline.txt says and in
-# no other: a test never seen failing proves nothing.
+# no other: a test never seen failing proves nothing.  A reason that begins with
+# "sometimes:" is a race that may be missed.
 do_baseline()	# FLAVOUR
 {
 	local f=$1 log=$LOGS/baseline-$1 r n
@@ -124,8 +123,8 @@ do_baseline()	# FLAVOUR
 			fi
 		fi
 	done <"$log/got"
-	while IFS=$'\t' read -r n _; do
-		grep -qxF -- "fail	$n" "$log/got" ||
+	while IFS=$'\t' read -r n r; do
+		grep -qxF -- "fail	$n" "$log/got" || [ "$r" != "${r#sometimes:}" ] ||
 			result fail "baseline $f: does not fail, but is in lab/baseline.txt: $n"
 	done <"$log/expected"
 }
@@ -162,28 +161,6 @@ do_stress()	# FLAVOUR
 	try "stress $f: programs" "$lab/guest.sh" programs || return 0
 	try "stress $f" env NAME="stress-$f" "$lab/run.sh" "$f" stress "$CYCLES" || :
 	sed -n 's/^RESULT\t\([^\t]*\)\t[a-z]*\t\(.*\)/# \1: \2/p' "$LOGS/stress-$f/job"
-}
-
-# Both kernels, side by side; the table is the result.
-do_demo()
-{
-	local d
-	for d in $DRIVERS; do
-		[ "$d" != "$DRIVER" ] || break
-		d=
-	done
-	[ -n "${d:-}" ] || die "DRIVER=$DRIVER is unknown; there is: $DRIVERS"
-	step "demo: $DRIVER unbound while applications use it, on two kernels"
-	kernel x86_64
-	kernel x86_64 BASE
-	"$lab/guest.sh" programs
-	step "demo: the unpatched kernel, then ours"
-	# what is wrong shows in the table
-	NAME=demo-unpatched "$lab/run.sh" -b x86_64 "$lab/demo/demo.sh" "$DRIVER" "$CYCLES" >/dev/null 2>&1 || :
-	NAME=demo-patched "$lab/run.sh" x86_64 "$lab/demo/demo.sh" "$DRIVER" "$CYCLES" >/dev/null 2>&1 || :
-	grep -v '^RESULT' "$LOGS/demo-patched/job"
-	echo
-	"$lab/demo/table.sh" "$LOGS/demo-unpatched" "$LOGS/demo-patched"
 }
 
 do_lint()
@@ -253,8 +230,7 @@ shell)
 	exec "$lab/run.sh" ${2:+-b} "$FLAVOUR" shell
 	;;
 demo)
-	do_demo
-	exit
+	exec "$lab/demo/run.sh"
 	;;
 *)
 	die "usage: test.sh kunit|selftest|baseline|compliance|stress|lint|check|test|shell|demo"

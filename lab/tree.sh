@@ -195,7 +195,7 @@ state()
 	fi
 }
 
-KEEP="'make refresh' takes commits back here; or move build/tree away and compose a new one"
+KEEP="commit what is not, 'make refresh' takes commits back here; or move build/tree away and compose a new one"
 
 do_tree()	# [ensure]
 {
