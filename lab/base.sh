@@ -52,10 +52,9 @@ fetch()
 		cd "$TMP"
 		apt-get -q -c apt.conf download "$PKG=$VERSION"
 	) >>"$log" 2>&1 || {
-		sed 's/^/| /' "$log" >&2
 		grep -q "Version .* was not found" "$log" &&
 			die "$SUITE on $mirror no longer has $PKG $VERSION: give MIRROR= (an archive of Debian), $OTHERWISE"
-		die "could not download $PKG $VERSION from $mirror: check the network, $OTHERWISE"
+		die "could not download $PKG $VERSION from $mirror ($(grep -m 1 -o 'Could not .*' "$log" || tail -n 1 "$log")): check the network, $OTHERWISE"
 	}
 	set -- "$1" "$TMP"/*.deb
 	[ "$(sha256 "$2")" = "$SHA256" ] ||
@@ -134,7 +133,7 @@ elif [ ! -d "$repo" ]; then
 	case $file in
 	*.deb)	unpack_deb "$file" "$TMP/src" ;;
 	*)	tar -xf "$file" -C "$TMP/src" ;;
-	esac || die "could not unpack $file: is it complete, is the disk full?"
+	esac 2>"$TMP/log" || die "could not unpack $file ($(head -n 1 "$TMP/log")): is it complete, is the disk full?"
 	step "making a git repository of it"
 	import "$(echo "$TMP"/src/*)" "$TMP/git"
 	git --git-dir="$TMP/git" repack -q -a -d --window=0 || die "git repack failed in $TMP"

@@ -31,8 +31,9 @@ do_rootfs()
 	apt-config dump | grep -E '^Acquire::(http|https|ftp|ForceIPv4|Retries|Check-)' >"$TMP/apt.conf" || :
 	mmdebstrap --variant=extract --include="$PACKAGES" --keyring="$keyring" \
 		--aptopt="$TMP/apt.conf" "$SUITE" "$TMP/root.tar" "$mirror" >"$TMP/log" 2>&1 || {
-		sed 's/^/| /' "$TMP/log" >&2
-		die "mmdebstrap could not get $PACKAGES of $SUITE from $mirror: check the network, or give another MIRROR="
+		mkdir -p "$BUILD/logs"
+		cp "$TMP/log" "$BUILD/logs/guest.log"
+		die "mmdebstrap could not get $PACKAGES of $SUITE from $mirror ($(grep -m 1 -oE 'Could not .*|E: .*' "$TMP/log")), see $BUILD/logs/guest.log: check the network, or give another MIRROR="
 	}
 	mkdir "$TMP/root"
 	tar -xf "$TMP/root.tar" -C "$TMP/root" --exclude=./dev --no-same-owner

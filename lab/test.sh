@@ -13,7 +13,7 @@ lab=$ROOT/lab
 
 mkdir -p "$LOGS"
 RESULTS=$(mktemp "$LOGS/results.XXXXXX")
-trap 'rm -f "$RESULTS"; cleanup' EXIT
+trap 'rm -f "$RESULTS"*; cleanup' EXIT
 
 # result pass|fail|skip NAME
 result()
@@ -170,6 +170,19 @@ do_lint()
 	results "lint:" <"$LOGS/lint"
 }
 
+# both COMMAND COMMAND: two guests at a time, on two cores; one report after the
+# other
+both()
+{
+	local a b
+	$1 >"$RESULTS.1" 2>&1 & a=$!
+	$2 >"$RESULTS.2" 2>&1 & b=$!
+	wait $a || result fail "$1 ended early"
+	cat "$RESULTS.1"
+	wait $b || result fail "$2 ended early"
+	cat "$RESULTS.2"
+}
+
 summary()
 {
 	local p f s
@@ -216,11 +229,11 @@ check)
 test)
 	start=$(ms)
 	do_kunit uml
-	do_selftest uml
-	do_kunit x86_64
-	do_compliance x86_64
+	try "kernel: uml, base" kernel uml BASE || :
+	both "do_selftest uml" "do_baseline uml"
+	try "kernel: x86_64" kernel x86_64 || :
+	both "do_kunit x86_64" "do_compliance x86_64"
 	do_stress x86_64
-	do_baseline uml
 	do_lint
 	step "$((($(ms) - start) / 60000)) minutes"
 	;;
