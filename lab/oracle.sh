@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# oracle.sh CONSOLE: did the kernel complain?  The one check of every guest's
-# console; prints what it finds and fails then.
+# oracle.sh CONSOLE [ALLOW]: did the kernel complain?  The one check of every
+# guest's console; prints what it finds, but for what matches ALLOW, and fails then.
 #
 # Looks from the line "LAB: start" on (or from KUnit's first line, for tests that
 # run during boot): with kmemleak and a second CPU the boot has a report of its
@@ -27,7 +27,7 @@ NOT='(^|\] )lab\| '
 
 findings()
 {
-	awk '/LAB: start|KTAP version 1/ { on = 1 } on' "$1" | grep -E "$BAD" | grep -vE "$NOT"
+	awk '/LAB: start|KTAP version 1/ { on = 1 } on' "$1" | grep -E "$BAD" | grep -vE "$NOT${2:+|$2}"
 }
 
 # Positive control: every line of the sample must be found, none of the others.
@@ -46,5 +46,5 @@ if [ "${1:-}" = --self-test ]; then
 	exit 0
 fi
 
-[ -s "${1:-}" ] || die "usage: oracle.sh CONSOLE|--self-test"
-! findings "$1"
+[ -s "${1:-}" ] || die "usage: oracle.sh CONSOLE [ALLOW] | --self-test"
+! findings "$@"

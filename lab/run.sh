@@ -11,11 +11,13 @@
 #	# timeout: SECONDS	for the whole guest, boot included (UML; QEMU has 4 times that)
 #	# memory: MIB		2048 otherwise
 #	# kmemleak: yes		look for leaks when the job is done
+#	# allow: REGEX		what the kernel is made to say here
 #
 #	-b		the base instead of the series
 #	KERNEL=FILE	this image instead of the one of build/tree
 #	APPEND=...	more for the command line
 #	EXTRA="FILE..."	more programs for /lab/bin
+#	EXPECT=REGEX	a control: the kernel must complain, and like that
 #	NAME=...	name of the log directory, build/logs/NAME
 #	ACCEL=kvm	for QEMU; default is tcg, and nothing is probed
 #	VERBOSE=1	show the console
@@ -133,10 +135,14 @@ if ! grep -q 'LAB: end' "$console"; then
 	fi
 	tail -n 5 "$console" | sed 's/^/| /' >&2
 fi
-if ! "$ROOT/lab/oracle.sh" "$console" >"$log/oracle"; then
+if ! "$ROOT/lab/oracle.sh" "$console" "$(header allow)" >"$log/oracle" && [ -z "${EXPECT:-}" ]; then
 	bad=1
 	say "$flavour$base $job: the kernel complained, see ${console#"$ROOT"/}:"
 	head -n 20 "$log/oracle" | sed 's/^/| /' >&2
+fi
+if [ -n "${EXPECT:-}" ] && ! grep -qE "$EXPECT" "$log/oracle"; then
+	bad=1
+	say "$flavour$base $job: the kernel did not complain, or not like '$EXPECT'"
 fi
 result=$(sed -nE 's/.*LAB: exit ([0-9]+).*/\1/p' "$console" | head -n 1)
 if [ "${result:-1}" != 0 ]; then

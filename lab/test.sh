@@ -63,7 +63,7 @@ kernel() { "$lab/kernel.sh" "$@" >/dev/null; }
 
 do_kunit()	# FLAVOUR
 {
-	local f=$1 log=$LOGS/kunit-$1
+	local f=$1 log=$LOGS/kunit-$1 c
 	step "KUnit, $f"
 	try "kunit $f: kernel" kernel "$f" || return 0
 	# the console is judged by run.sh, the report in it by kunit.py
@@ -79,7 +79,12 @@ do_kunit()	# FLAVOUR
 		print r "\t" suite "." $0
 	}' "$log/ktap" >"$log/results"
 	[ -s "$log/results" ] || echo "fail	report: none" >"$log/results"
-	results "kunit $f:" <"$log/results"
+	grep -v '	cdev_lockdep[.]' "$log/results" | results "kunit $f:"
+	# What lockdep must report: it says so once for each boot, so a boot for each
+	while IFS=$'\t' read -r _ c; do
+		try "kunit $f: lockdep reports ${c#*.}" env NAME="kunit-$f-${c#*.}" EXPECT='possible (circular|recursive) locking' \
+			APPEND="kunit.filter_glob=$c cdev_kunit.lockdep_reports=1" "$lab/run.sh" "$f" kunit || :
+	done < <([ "$f" != uml ] || grep '	cdev_lockdep[.]' "$log/results")
 	try "kunit $f: kunit.py parse" python3 "$TREE/tools/testing/kunit/kunit.py" parse "$log/ktap" >"$log/parse" 2>&1 || :
 }
 
