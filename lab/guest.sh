@@ -29,7 +29,8 @@ do_rootfs()
 	step "making the guest's root: $PACKAGES of $SUITE from $mirror"
 	# as this machine's apt reaches the archive: proxies, checks of dates
 	apt-config dump | grep -E '^Acquire::(http|https|ftp|ForceIPv4|Retries|Check-)' >"$TMP/apt.conf" || :
-	mmdebstrap --variant=extract --include="$PACKAGES" --keyring="$keyring" \
+	# packages are only unpacked, which takes no root
+	mmdebstrap --mode="$([ "$(id -u)" -eq 0 ] && echo root || echo chrootless)" --variant=extract --include="$PACKAGES" --keyring="$keyring" \
 		--aptopt="$TMP/apt.conf" "$SUITE" "$TMP/root.tar" "$mirror" >"$TMP/log" 2>&1 || {
 		mkdir -p "$BUILD/logs"
 		cp "$TMP/log" "$BUILD/logs/guest.log"

@@ -7,13 +7,11 @@
 . "$(dirname "$0")/lib.sh"
 
 PACKAGES=(
-	git xz-utils debian-archive-keyring ca-certificates		# the base
+	git xz-utils debian-archive-keyring ca-certificates procps	# the base
 	gcc libc6-dev make flex bison bc perl python3 libelf-dev ccache	# kernels
 	mmdebstrap cpio qemu-system-x86					# guests
 	shellcheck sparse python3-ply python3-git			# lint
 )
-# mmdebstrap without root
-[ "$(id -u)" -eq 0 ] || PACKAGES+=(uidmap)
 
 command -v apt-get >/dev/null && command -v dpkg-query >/dev/null ||
 	die "this host has no apt: the lab needs a Debian machine (or a container of one)"

@@ -9,6 +9,7 @@
 #	mail	write the series as mails to build/mail
 #	ensure	as tree, but take a build/tree with own edits as it is
 #	base	check the base out in build/base
+#	clean	remove build/, unless build/tree has work that is nowhere else
 #
 # patches/series has a line for each patch, in order:
 #
@@ -447,6 +448,15 @@ do_mail()
 	say "build/mail: $(find "$BUILD/mail" -name '*.patch' | wc -l) mails; scripts/get_maintainer.pl names who gets them"
 }
 
+do_clean()
+{
+	if [ -d "$TREE" ]; then
+		state
+		[ -z "$OWN" ] || die "build/tree has $OWN: $KEEP"
+	fi
+	rm -rf "$BUILD"
+}
+
 need git
 lock "$BUILD/tree.lock" "command on build/tree"
 case ${1:-} in
@@ -455,5 +465,6 @@ ensure)		do_tree ensure ;;
 base)		do_base ;;
 refresh)	do_refresh ;;
 mail)		do_mail ;;
-*)		die "usage: tree.sh tree|ensure|base|refresh|mail" ;;
+clean)		do_clean ;;
+*)		die "usage: tree.sh tree|ensure|base|refresh|mail|clean" ;;
 esac
