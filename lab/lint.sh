@@ -139,11 +139,11 @@ config()
 	KCONFIG_ALLCONFIG=$1/$2/lab.fragment mk "$1" O="$2" allnoconfig
 }
 
-# objects SRC RANGE: the objects of touched sources that are built at all
+# objects SRC FROM TO: the objects of touched sources that are built at all
 objects()
 {
 	local f
-	for f in $(g diff --name-only --diff-filter=AM "$2" -- '*.c'); do
+	for f in $(g diff --name-only --diff-filter=AM "$2" "$3" -- '*.c'); do
 		[ ! -e "$TREE/b-x86_64/${f%.c}.o" ] || [ ! -e "$1/$f" ] || echo "${f%.c}.o"
 	done
 }
@@ -165,10 +165,10 @@ clean_build()
 	local o
 	"$ROOT/lab/kernel.sh" x86_64 || return 1
 	"$ROOT/lab/tree.sh" base || return 1
-	mapfile -t o < <(objects "$TREE" "base HEAD")
+	mapfile -t o < <(objects "$TREE" base HEAD)
 	[ ${#o[@]} -gt 0 ] || return 0
 	messages "$TREE" "${o[@]}" >"$TMP/now" || return 1
-	mapfile -t o < <(objects "$BASETREE" "base HEAD")
+	mapfile -t o < <(objects "$BASETREE" base HEAD)
 	messages "$BASETREE" "${o[@]}" >"$TMP/before" || return 1
 	! comm -23 "$TMP/now" "$TMP/before" | grep .
 }
@@ -188,7 +188,7 @@ bisectable()
 	git -C "$bisect" checkout -q --detach "$1" || return 1
 	config "$bisect" b-x86_64 || return 1
 	mk "$bisect" O=b-x86_64 prepare || return 1
-	mapfile -t o < <(objects "$bisect" "$1~ $1")
+	mapfile -t o < <(objects "$bisect" "$1~" "$1")
 	[ ${#o[@]} -eq 0 ] || mk "$bisect" O=b-x86_64 "${o[@]}" || return 1
 	mkdir -p "$CACHE/lint"
 	touch "$stamp"

@@ -88,13 +88,14 @@ do_kunit()	# FLAVOUR
 	try "kunit $f: kunit.py parse" python3 "$TREE/tools/testing/kunit/kunit.py" parse "$log/ktap" >"$log/parse" 2>&1 || :
 }
 
-do_selftest()	# FLAVOUR
+do_selftest()	# FLAVOUR [ARGUMENT-OF-THE-TEST...]
 {
 	local f=$1 log=$LOGS/selftest-$1
+	shift
 	step "selftest, $f"
 	try "selftest $f: kernel" kernel "$f" || return 0
 	try "selftest $f: programs" "$lab/guest.sh" programs || return 0
-	try "selftest $f: no complaint of the kernel" env NAME="selftest-$f" "$lab/run.sh" "$f" selftest || :
+	try "selftest $f: no complaint of the kernel" env NAME="selftest-$f" "$lab/run.sh" "$f" selftest "$@" || :
 	ktap "$log/job" | results "selftest $f:"
 	try "selftest $f: complete" planned "$log/job" || :
 }
@@ -231,7 +232,7 @@ lint)
 check)
 	do_lint quick
 	do_kunit uml
-	do_selftest uml
+	do_selftest uml -v vid_cap
 	;;
 test)
 	start=$(ms)
