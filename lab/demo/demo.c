@@ -463,6 +463,12 @@ static void verdict(struct app *app, __u64 started, __u64 deadline)
 	bool good;
 
 	while (!vr_has_returned(&app->call)) {
+		if (waitpid(app->call.pid, NULL, WNOHANG) > 0 &&
+		    !vr_has_returned(&app->call)) {
+			app->call.pid = 0;
+			result(app->name, false, "%s: died", app->doing);
+			return;
+		}
 		if (vr_now_us() > deadline) {
 			result(app->name, false,
 			       "%s: still asleep after %llu s", app->doing,

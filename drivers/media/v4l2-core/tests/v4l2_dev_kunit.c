@@ -1,0 +1,1857 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * KUnit tests for the removal of V4L2 devices.
+ *
+ * The operations of the driver of these devices block on completions where a
+ * test wants them to, and are called through the files of real nodes, by tasks
+ * of their own, so that a test steps through what calls and removal can do to
+ * each other. No test depends on time: what has to happen is waited for, what
+ * must not happen is looked for once the task in question is known to be
+ * asleep. The limit of each wait only matters if the code under test is broken.
+ * In that case what the tasks use is leaked, as they might still use it.
+ *
+ * A report by KASAN, lockdep or WARN does not fail a KUnit case by itself, so
+ * that this is looked for when a case ends.
+ */
+
+#include <kunit/test.h>
+
+#include <linux/cdev_drain.h>
+#include <linux/completion.h>
+#include <linux/debug_locks.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/fs_struct.h>
+#include <linux/init_syscalls.h>
+#include <linux/iopoll.h>
+#include <linux/kthread.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/panic.h>
+#include <linux/poll.h>
+#include <linux/sched/task.h>
+#include <linux/slab.h>
+#include <linux/videodev2.h>
+
+#include <media/v4l2-dev.h>
+#include <media/v4l2-device.h>
+#include <media/v4l2-event.h>
+#include <media/v4l2-fh.h>
+#include <media/v4l2-ioctl.h>
+#include <media/videobuf2-v4l2.h>
+#include <media/videobuf2-vmalloc.h>
+
+#define WAIT_S		60
+#define WAIT		(WAIT_S * HZ)
+
+#define MAX_TASKS	8
+#define MAX_FILES	8
+#define MAX_STUBS	3
+#define NUM_NODES	2
+#define NUM_BUFS	3
+
+#define POLL_GONE	(EPOLLERR | EPOLLHUP | EPOLLPRI)
+
+/* None of these has an argument, so that no user memory is needed. */
+#define STUB_IOC_STOP		_IO('V', BASE_VIDIOC_PRIVATE + 0)
+#define STUB_IOC_DQBUF		_IO('V', BASE_VIDIOC_PRIVATE + 1)
+#define STUB_IOC_VB2_READ	_IO('V', BASE_VIDIOC_PRIVATE + 2)
+#define STUB_IOC_DISCONNECT	_IO('V', BASE_VIDIOC_PRIVATE + 3)
+#define STUB_IOC_SIM_DISCONNECT	_IO('V', BASE_VIDIOC_PRIVATE + 4)
+#define STUB_IOC_DRAIN		_IO('V', BASE_VIDIOC_PRIVATE + 5)
+
+/* Where the driver can be made to stop. */
+enum stub_op {
+	OP_OPEN,
+	OP_READ,
+	OP_WRITE,
+	OP_POLL,
+	OP_IOCTL,
+	OP_COMPAT_IOCTL,
+	OP_MMAP,
+	OP_RELEASE,
+	OP_SHUTDOWN,
+	NUM_OPS
+};
+
+struct stub_gate {
+	bool stop;
+	atomic_t calls;
+	struct completion inside;
+	struct completion go;
+};
+
+/* The state of the driver: freed with the last reference to v4l2_dev. */
+struct stub {
+	struct v4l2_device v4l2_dev;
+	struct video_device vdev[NUM_NODES];
+	char path[NUM_NODES][24];
+	struct mutex lock;		/* of the first node and the queue */
+	struct vb2_queue queue;
+	struct list_head bufs;
+	struct stub_gate gate[NUM_OPS];
+	int open_error;
+	atomic_t released_finished;
+};
+
+struct stub_buf {
+	struct vb2_v4l2_buffer vb;
+	struct list_head list;
+};
+
+/* A task that makes a call, or a step of the removal. */
+struct test_task {
+	long (*fn)(struct test_task *tt);
+	struct stub *s;
+	struct video_device *vdev;
+	struct file *file;
+	enum stub_op op;
+	unsigned int cmd;
+	struct task_struct *task;
+	struct completion started;
+	struct completion done;
+	long ret;
+};
+
+struct v4l2_test {
+	struct stub *stub[MAX_STUBS];
+	int num_stubs;
+	struct test_task task[MAX_TASKS];
+	int num_tasks;
+	struct file *file[MAX_FILES];
+	unsigned long taint;
+	int debug_locks;
+};
+
+/* Outlives the tests, as what they allocate may do. */
+static atomic_t stubs_live = ATOMIC_INIT(0);
+
+static bool wait_for(struct completion *done)
+{
+	return wait_for_completion_timeout(done, WAIT);
+}
+
+/* The driver */
+
+static void stub_stop(struct stub *s, enum stub_op op)
+{
+	struct stub_gate *gate = &s->gate[op];
+
+	atomic_inc(&gate->calls);
+	if (READ_ONCE(gate->stop)) {
+		complete(&gate->inside);
+		wait_for(&gate->go);
+	}
+}
+
+static int stub_calls(struct stub *s, enum stub_op op)
+{
+	return atomic_read(&s->gate[op].calls);
+}
+
+static int stub_open(struct file *file)
+{
+	struct v4l2_event_subscription sub = { .type = V4L2_EVENT_EOS };
+	struct stub *s = video_drvdata(file);
+	int ret;
+
+	stub_stop(s, OP_OPEN);
+	if (s->open_error)
+		return s->open_error;
+	ret = v4l2_fh_open(file);
+	if (ret)
+		return ret;
+	ret = v4l2_event_subscribe(file_to_v4l2_fh(file), &sub, 2, NULL);
+	if (ret)
+		v4l2_fh_release(file);
+	return ret;
+}
+
+static int stub_release(struct file *file)
+{
+	struct stub *s = video_drvdata(file);
+
+	stub_stop(s, OP_RELEASE);
+	if (file_to_v4l2_fh(file)->finished)
+		atomic_inc(&s->released_finished);
+	if (video_devdata(file)->queue) {
+		guard(mutex)(&s->lock);
+		vb2_queue_release(&s->queue);
+	}
+	return v4l2_fh_release(file);
+}
+
+static void stub_shutdown(struct v4l2_fh *fh)
+{
+	stub_stop(video_get_drvdata(fh->vdev), OP_SHUTDOWN);
+}
+
+static ssize_t stub_read(struct file *file, char __user *buf, size_t size,
+			 loff_t *pos)
+{
+	stub_stop(video_drvdata(file), OP_READ);
+	return 0;
+}
+
+static ssize_t stub_write(struct file *file, const char __user *buf,
+			  size_t size, loff_t *pos)
+{
+	stub_stop(video_drvdata(file), OP_WRITE);
+	return 0;
+}
+
+static __poll_t stub_poll(struct file *file, struct poll_table_struct *wait)
+{
+	stub_stop(video_drvdata(file), OP_POLL);
+	return v4l2_event_pending(file_to_v4l2_fh(file)) ? EPOLLPRI : EPOLLIN;
+}
+
+static int stub_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	stub_stop(video_drvdata(file), OP_MMAP);
+	return 0;
+}
+
+#ifdef CONFIG_COMPAT
+static long stub_compat_ioctl32(struct file *file, unsigned int cmd,
+				unsigned long arg)
+{
+	stub_stop(video_drvdata(file), OP_COMPAT_IOCTL);
+	return 0;
+}
+#endif
+
+static long stub_default(struct file *file, void *priv, bool valid_prio,
+			 unsigned int cmd, void *arg)
+{
+	struct video_device *vdev = video_devdata(file);
+	struct v4l2_buffer buf = {
+		.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
+		.memory = V4L2_MEMORY_MMAP,
+	};
+	struct stub *s = video_drvdata(file);
+	loff_t pos = 0;
+
+	switch (cmd) {
+	case STUB_IOC_STOP:
+		stub_stop(s, OP_IOCTL);
+		return 0;
+	case STUB_IOC_DQBUF:
+		return vb2_dqbuf(&s->queue, &buf, false);
+	case STUB_IOC_VB2_READ:
+		/* waits for a buffer before it looks at this one */
+		return vb2_read(&s->queue, (char __user *)PAGE_SIZE, 16, &pos,
+				false);
+	case STUB_IOC_DISCONNECT:
+		video_device_disconnect(vdev);
+		return 0;
+	case STUB_IOC_SIM_DISCONNECT:
+		video_device_sim_disconnect(vdev);
+		return 0;
+	case STUB_IOC_DRAIN:
+		video_device_drain(vdev);
+		return 0;
+	}
+	return -ENOTTY;
+}
+
+static int stub_log_status(struct file *file, void *priv)
+{
+	return 0;
+}
+
+static int stub_subscribe_event(struct v4l2_fh *fh,
+				const struct v4l2_event_subscription *sub)
+{
+	return v4l2_event_subscribe(fh, sub, 2, NULL);
+}
+
+static const struct v4l2_ioctl_ops stub_ioctl_ops = {
+	.vidioc_default = stub_default,
+	.vidioc_log_status = stub_log_status,
+	.vidioc_subscribe_event = stub_subscribe_event,
+	.vidioc_unsubscribe_event = v4l2_event_unsubscribe,
+};
+
+static const struct v4l2_file_operations stub_fops = {
+	.owner = THIS_MODULE,
+	.open = stub_open,
+	.release = stub_release,
+	.shutdown = stub_shutdown,
+	.read = stub_read,
+	.write = stub_write,
+	.poll = stub_poll,
+	.unlocked_ioctl = video_ioctl2,
+#ifdef CONFIG_COMPAT
+	.compat_ioctl32 = stub_compat_ioctl32,
+#endif
+	.mmap = stub_mmap,
+};
+
+/* The second node has what is mandatory, and no lock and no queue either. */
+static const struct v4l2_file_operations stub_min_fops = {
+	.owner = THIS_MODULE,
+	.open = stub_open,
+	.release = stub_release,
+	.unlocked_ioctl = video_ioctl2,
+};
+
+static int stub_queue_setup(struct vb2_queue *q, unsigned int *num_buffers,
+			    unsigned int *num_planes, unsigned int sizes[],
+			    struct device *alloc_devs[])
+{
+	if (*num_planes)
+		return sizes[0] < PAGE_SIZE ? -EINVAL : 0;
+	*num_planes = 1;
+	sizes[0] = PAGE_SIZE;
+	return 0;
+}
+
+static void stub_buf_queue(struct vb2_buffer *vb)
+{
+	struct vb2_v4l2_buffer *vbuf = to_vb2_v4l2_buffer(vb);
+	struct stub *s = vb2_get_drv_priv(vb->vb2_queue);
+
+	list_add_tail(&container_of(vbuf, struct stub_buf, vb)->list, &s->bufs);
+}
+
+static int stub_start_streaming(struct vb2_queue *q, unsigned int count)
+{
+	return 0;
+}
+
+static void stub_return_bufs(struct stub *s)
+{
+	struct stub_buf *buf, *next;
+
+	list_for_each_entry_safe(buf, next, &s->bufs, list) {
+		list_del(&buf->list);
+		vb2_buffer_done(&buf->vb.vb2_buf, VB2_BUF_STATE_ERROR);
+	}
+}
+
+static void stub_stop_streaming(struct vb2_queue *q)
+{
+	stub_return_bufs(vb2_get_drv_priv(q));
+}
+
+static const struct vb2_ops stub_vb2_ops = {
+	.queue_setup = stub_queue_setup,
+	.buf_queue = stub_buf_queue,
+	.start_streaming = stub_start_streaming,
+	.stop_streaming = stub_stop_streaming,
+};
+
+static int stub_queue_init(struct stub *s)
+{
+	struct vb2_queue *q = &s->queue;
+
+	memset(q, 0, sizeof(*q));
+	q->type = V4L2_BUF_TYPE_VIDEO_CAPTURE;
+	q->io_modes = VB2_MMAP | VB2_READ;
+	q->drv_priv = s;
+	q->buf_struct_size = sizeof(struct stub_buf);
+	q->ops = &stub_vb2_ops;
+	q->mem_ops = &vb2_vmalloc_memops;
+	q->timestamp_flags = V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC;
+	q->lock = &s->lock;
+	return vb2_queue_init(q);
+}
+
+static void stub_free(struct v4l2_device *v4l2_dev)
+{
+	struct stub *s = container_of(v4l2_dev, struct stub, v4l2_dev);
+
+	mutex_destroy(&s->lock);
+	kfree(s);
+	atomic_dec(&stubs_live);
+}
+
+static int stub_register(struct stub *s)
+{
+	strscpy(s->v4l2_dev.name, "v4l2_kunit");
+	return v4l2_device_register(NULL, &s->v4l2_dev);
+}
+
+static struct stub *stub_create(struct kunit *test)
+{
+	struct v4l2_test *t = test->priv;
+	struct stub *s;
+	int i;
+
+	KUNIT_ASSERT_LT(test, t->num_stubs, MAX_STUBS);
+	s = kzalloc_obj(*s);
+	KUNIT_ASSERT_NOT_NULL(test, s);
+	mutex_init(&s->lock);
+	INIT_LIST_HEAD(&s->bufs);
+	for (i = 0; i < NUM_OPS; i++) {
+		init_completion(&s->gate[i].inside);
+		init_completion(&s->gate[i].go);
+	}
+	if (stub_register(s)) {
+		kfree(s);
+		KUNIT_FAIL_AND_ABORT(test, "v4l2_device_register() failed");
+	}
+	s->v4l2_dev.release = stub_free;
+	atomic_inc(&stubs_live);
+	t->stub[t->num_stubs++] = s;
+	KUNIT_ASSERT_EQ(test, stub_queue_init(s), 0);
+	return s;
+}
+
+static int stub_register_node(struct stub *s, int i)
+{
+	struct video_device *vdev = &s->vdev[i];
+
+	strscpy(vdev->name, "v4l2_kunit");
+	vdev->v4l2_dev = &s->v4l2_dev;
+	vdev->release = video_device_release_empty;
+	vdev->ioctl_ops = &stub_ioctl_ops;
+	vdev->device_caps = V4L2_CAP_VIDEO_CAPTURE | V4L2_CAP_STREAMING |
+			    V4L2_CAP_READWRITE;
+	if (i == 0) {
+		vdev->fops = &stub_fops;
+		vdev->lock = &s->lock;
+		vdev->queue = &s->queue;
+	} else {
+		vdev->fops = &stub_min_fops;
+	}
+	video_set_drvdata(vdev, s);
+	return video_register_device(vdev, VFL_TYPE_VIDEO, -1);
+}
+
+static void __init stub_add_node(struct kunit *test, struct stub *s, int i)
+{
+	int ret = 0;
+
+	KUNIT_ASSERT_EQ(test, stub_register_node(s, i), 0);
+	snprintf(s->path[i], sizeof(s->path[i]), "/v4l2_kunit%d",
+		 s->vdev[i].minor);
+	scoped_with_init_fs()
+		ret = init_mknod(s->path[i], S_IFCHR | 0600,
+				 new_encode_dev(s->vdev[i].dev.devt));
+	KUNIT_ASSERT_EQ(test, ret, 0);
+}
+
+static void __init stub_unlink_nodes(struct stub *s)
+{
+	int i;
+
+	for (i = 0; i < NUM_NODES; i++)
+		if (s->path[i][0]) {
+			scoped_with_init_fs()
+				init_unlink(s->path[i]);
+		}
+}
+
+/* The last steps of remove(). Memory remains for the files that are open. */
+static void stub_remove(struct v4l2_test *t, struct stub *s)
+{
+	int i;
+
+	for (i = 0; i < NUM_NODES; i++)
+		video_unregister_device(&s->vdev[i]);
+	v4l2_device_unregister(&s->v4l2_dev);
+	for (i = 0; i < MAX_STUBS; i++)
+		if (t->stub[i] == s)
+			t->stub[i] = NULL;
+	v4l2_device_put(&s->v4l2_dev);
+}
+
+/* Files */
+
+static struct file *open_path(const char *path)
+{
+	/* Tests run in a nullfs kthread; borrow the init fs. */
+	scoped_with_init_fs()
+		return filp_open(path, O_RDWR, 0);
+	return NULL;
+}
+
+static struct file *open_node(struct kunit *test, struct stub *s, int i)
+{
+	struct v4l2_test *t = test->priv;
+	struct file *file = open_path(s->path[i]);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
+	for (i = 0; t->file[i]; i++)
+		KUNIT_ASSERT_LT(test, i, MAX_FILES - 1);
+	t->file[i] = file;
+	return file;
+}
+
+/* Closing it is the business of the caller from here on. */
+static struct file *forget_file(struct kunit *test, struct file *file)
+{
+	struct v4l2_test *t = test->priv;
+	int i;
+
+	for (i = 0; i < MAX_FILES; i++)
+		if (t->file[i] == file)
+			t->file[i] = NULL;
+	return file;
+}
+
+static void close_file(struct kunit *test, struct file *file)
+{
+	__fput_sync(forget_file(test, file));
+}
+
+static struct v4l2_fh *file_fh(struct file *file)
+{
+	return file_to_v4l2_fh(file);
+}
+
+static int in_flight(struct video_device *vdev)
+{
+	return cdev_calls_in_flight(vdev->cdev);
+}
+
+static long do_ioctl(struct file *file, unsigned int cmd)
+{
+	return file->f_op->unlocked_ioctl(file, cmd, 0);
+}
+
+static long do_op(struct stub *s, struct file *file, enum stub_op op)
+{
+	loff_t pos = 0;
+
+	switch (op) {
+	case OP_OPEN:
+		file = open_path(s->path[0]);
+		if (IS_ERR(file))
+			return PTR_ERR(file);
+		__fput_sync(file);
+		return 0;
+	case OP_READ:
+		return vfs_read(file, NULL, 0, &pos);
+	case OP_WRITE:
+		return vfs_write(file, NULL, 0, &pos);
+	case OP_POLL:
+		return (__force long)vfs_poll(file, NULL);
+	case OP_IOCTL:
+		return do_ioctl(file, STUB_IOC_STOP);
+#ifdef CONFIG_COMPAT
+	case OP_COMPAT_IOCTL:
+		return file->f_op->compat_ioctl(file, STUB_IOC_STOP, 0);
+#endif
+	case OP_MMAP:
+		return file->f_op->mmap(file, NULL);
+	default:
+		return -EINVAL;
+	}
+}
+
+static long accepted(enum stub_op op)
+{
+	return op == OP_POLL ? (__force long)EPOLLIN : 0;
+}
+
+static long refused(enum stub_op op)
+{
+	return op == OP_POLL ? (__force long)POLL_GONE : -ENODEV;
+}
+
+/* Tasks */
+
+static int task_fn(void *data)
+{
+	struct test_task *tt = data;
+
+	complete(&tt->started);
+	tt->ret = tt->fn(tt);
+	complete_all(&tt->done);
+	return 0;
+}
+
+static struct test_task *start(struct kunit *test,
+			       long (*fn)(struct test_task *tt),
+			       const struct test_task *args, const char *name)
+{
+	struct v4l2_test *t = test->priv;
+	struct test_task *tt = &t->task[t->num_tasks];
+	struct task_struct *task;
+
+	KUNIT_ASSERT_LT(test, t->num_tasks, MAX_TASKS);
+	*tt = *args;
+	tt->fn = fn;
+	init_completion(&tt->started);
+	init_completion(&tt->done);
+	task = kthread_create(task_fn, tt, "%s", name);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
+	tt->task = get_task_struct(task);
+	t->num_tasks++;
+	wake_up_process(task);
+	KUNIT_ASSERT_TRUE(test, wait_for(&tt->started));
+	return tt;
+}
+
+#define start_task(test, fn, ...) \
+	start(test, fn, &(struct test_task){ __VA_ARGS__ }, #fn)
+
+static long task_op(struct test_task *tt)
+{
+	return do_op(tt->s, tt->file, tt->op);
+}
+
+static long task_ioctl(struct test_task *tt)
+{
+	return do_ioctl(tt->file, tt->cmd);
+}
+
+static long task_close(struct test_task *tt)
+{
+	__fput_sync(tt->file);
+	return 0;
+}
+
+static long task_drain(struct test_task *tt)
+{
+	video_device_drain(tt->vdev);
+	return 0;
+}
+
+static long task_nodes_remove(struct test_task *tt)
+{
+	v4l2_nodes_disconnect(&tt->s->v4l2_dev);
+	v4l2_nodes_drain(&tt->s->v4l2_dev);
+	return 0;
+}
+
+static long task_finish(struct test_task *tt)
+{
+	v4l2_finish_handles(tt->vdev);
+	return 0;
+}
+
+static long task_unregister(struct test_task *tt)
+{
+	video_unregister_device(tt->vdev);
+	return 0;
+}
+
+static long task_wait_for_all_buffers(struct test_task *tt)
+{
+	return vb2_wait_for_all_buffers(&tt->s->queue);
+}
+
+/*
+ * Wait until the task sleeps. The only thing it sleeps on, once it has started,
+ * is what the test is about, and it queues itself there before it says so in
+ * its state.
+ */
+static bool is_asleep(struct test_task *tt)
+{
+	unsigned int state;
+
+	poll_timeout_us(state = READ_ONCE(tt->task->__state),
+			(state & TASK_NORMAL) || completion_done(&tt->done),
+			100, WAIT_S * USEC_PER_SEC, false);
+	return (state & TASK_NORMAL) && !completion_done(&tt->done);
+}
+
+static bool is_done(struct test_task *tt)
+{
+	return wait_for(&tt->done);
+}
+
+/* Not in the task of the test, which could not be stopped if it hung. */
+static void drain(struct kunit *test, struct video_device *vdev)
+{
+	struct test_task *tt = start_task(test, task_drain, .vdev = vdev);
+
+	KUNIT_ASSERT_TRUE(test, is_done(tt));
+}
+
+static void finish(struct kunit *test, struct video_device *vdev)
+{
+	struct test_task *tt = start_task(test, task_finish, .vdev = vdev);
+
+	KUNIT_ASSERT_TRUE(test, is_done(tt));
+}
+
+/* Let a task go into the driver, and stop there. */
+static struct test_task *start_op(struct kunit *test, struct stub *s,
+				  struct file *file, enum stub_op op)
+{
+	struct test_task *tt;
+
+	WRITE_ONCE(s->gate[op].stop, true);
+	tt = start_task(test, task_op, .s = s, .file = file, .op = op);
+	KUNIT_ASSERT_TRUE(test, wait_for(&s->gate[op].inside));
+	WRITE_ONCE(s->gate[op].stop, false);
+	return tt;
+}
+
+static void let_go(struct stub *s, enum stub_op op)
+{
+	complete(&s->gate[op].go);
+}
+
+/* Fixture */
+
+static int __init v4l2_test_init(struct kunit *test)
+{
+	struct v4l2_test *t;
+
+	t = kzalloc_obj(*t);
+	if (!t)
+		return -ENOMEM;
+	test->priv = t;
+	t->taint = get_taint();
+	t->debug_locks = debug_locks;
+	stub_add_node(test, stub_create(test), 0);
+	return 0;
+}
+
+static void __init v4l2_test_exit(struct kunit *test)
+{
+	struct v4l2_test *t = test->priv;
+	struct stub *s;
+	int i, j;
+
+	if (!t)
+		return;
+
+	for (i = 0; i < MAX_STUBS; i++) {
+		s = t->stub[i];
+		if (!s)
+			continue;
+		stub_unlink_nodes(s);
+		for (j = 0; j < NUM_OPS; j++)
+			complete_all(&s->gate[j].go);
+		/* and whatever sleeps in the core */
+		for (j = 0; j < NUM_NODES; j++)
+			if (t->num_tasks && video_is_registered(&s->vdev[j]))
+				video_device_disconnect(&s->vdev[j]);
+	}
+	for (i = 0; i < t->num_tasks; i++) {
+		if (!is_done(&t->task[i])) {
+			KUNIT_FAIL(test, "%s hangs, leaking its memory",
+				   t->task[i].task->comm);
+			return;
+		}
+		put_task_struct(t->task[i].task);
+	}
+	for (i = 0; i < MAX_FILES; i++)
+		if (t->file[i])
+			__fput_sync(t->file[i]);
+	for (i = 0; i < MAX_STUBS; i++)
+		if (t->stub[i])
+			stub_remove(t, t->stub[i]);
+
+	KUNIT_EXPECT_EQ_MSG(test, t->debug_locks, debug_locks,
+			    "lockdep has reported something");
+	KUNIT_EXPECT_EQ_MSG(test, t->taint, get_taint(),
+			    "the kernel was tainted");
+	kfree(t);
+}
+
+static struct stub *the_stub(struct kunit *test)
+{
+	struct v4l2_test *t = test->priv;
+
+	return t->stub[0];
+}
+
+/* Calls, for each operation that is counted */
+
+static const struct op_param {
+	const char *name;
+	enum stub_op op;
+} op_params[] = {
+	{ "open", OP_OPEN },
+	{ "read", OP_READ },
+	{ "write", OP_WRITE },
+	{ "poll", OP_POLL },
+	{ "ioctl", OP_IOCTL },
+	{ "compat_ioctl", OP_COMPAT_IOCTL },
+	{ "mmap", OP_MMAP },
+};
+
+KUNIT_ARRAY_PARAM_DESC(op, op_params, name);
+
+static enum stub_op get_op(struct kunit *test)
+{
+	const struct op_param *param = test->param_value;
+
+	if (param->op == OP_COMPAT_IOCTL && !IS_ENABLED(CONFIG_COMPAT))
+		kunit_skip(test, "needs CONFIG_COMPAT");
+	return param->op;
+}
+
+/* The state of the call × that of the removal, for calls that do not sleep */
+static void drain_waits_for_call(struct kunit *test)
+{
+	enum stub_op op = get_op(test);
+	struct stub *s = the_stub(test);
+	struct video_device *vdev = &s->vdev[0];
+	struct test_task *call, *drainer;
+	struct file *file;
+	int opens;
+
+	file = open_node(test, s, 0);
+	opens = stub_calls(s, OP_OPEN);
+	KUNIT_EXPECT_EQ(test, do_op(s, file, op), accepted(op));
+	KUNIT_EXPECT_EQ(test, in_flight(vdev), 0);
+	call = start_op(test, s, file, op);
+	KUNIT_EXPECT_EQ(test, in_flight(vdev), 1);
+
+	/* disconnected, nobody woken */
+	cdev_disconnect(vdev->cdev);
+	KUNIT_EXPECT_TRUE(test, video_is_disconnected(vdev));
+	KUNIT_EXPECT_EQ(test, do_op(s, file, op), refused(op));
+
+	/* woken */
+	video_device_disconnect(vdev);
+	KUNIT_EXPECT_EQ(test, do_op(s, file, op), refused(op));
+	KUNIT_EXPECT_TRUE(test, is_asleep(call));
+
+	/* being drained */
+	drainer = start_task(test, task_drain, .vdev = vdev);
+	KUNIT_EXPECT_TRUE(test, is_asleep(drainer));
+	KUNIT_EXPECT_EQ(test, do_op(s, file, op), refused(op));
+	KUNIT_EXPECT_EQ(test, in_flight(vdev), 1);
+
+	/* The call returns, with what the driver says, and that ends it. */
+	let_go(s, op);
+	KUNIT_ASSERT_TRUE(test, is_done(drainer));
+	KUNIT_ASSERT_TRUE(test, is_done(call));
+	KUNIT_EXPECT_EQ(test, call->ret, accepted(op));
+	KUNIT_EXPECT_EQ(test, do_op(s, file, op), refused(op));
+
+	finish(test, vdev);
+	KUNIT_EXPECT_EQ(test, do_op(s, file, op), refused(op));
+	video_unregister_device(vdev);
+	KUNIT_EXPECT_EQ(test, do_op(s, file, op), refused(op));
+
+	/* None of the refused calls has come to the driver. */
+	KUNIT_EXPECT_EQ(test, stub_calls(s, op), op == OP_OPEN ? opens + 2 : 2);
+	KUNIT_EXPECT_EQ(test, in_flight(vdev), 0);
+}
+
+static void unregister_does_not_wait(struct kunit *test)
+{
+	enum stub_op op = get_op(test);
+	struct stub *s = the_stub(test);
+	struct video_device *vdev = &s->vdev[0];
+	struct test_task *call, *unregister;
+	struct file *file;
+
+	file = open_node(test, s, 0);
+	call = start_op(test, s, file, op);
+	unregister = start_task(test, task_unregister, .vdev = vdev);
+	KUNIT_ASSERT_TRUE(test, is_done(unregister));
+	KUNIT_EXPECT_TRUE(test, is_asleep(call));
+	KUNIT_EXPECT_EQ(test, in_flight(vdev), 1);
+	KUNIT_EXPECT_TRUE(test, video_is_disconnected(vdev));
+	KUNIT_EXPECT_FALSE(test, video_is_registered(vdev));
+	KUNIT_EXPECT_EQ(test, do_op(s, file, op), refused(op));
+	let_go(s, op);
+	KUNIT_ASSERT_TRUE(test, is_done(call));
+	KUNIT_EXPECT_EQ(test, call->ret, accepted(op));
+	KUNIT_EXPECT_EQ(test, in_flight(vdev), 0);
+}
+
+/* The core converts the ioctls it knows, and does not count them twice. */
+static void compat_ioctl_of_core(struct kunit *test)
+{
+#ifdef CONFIG_COMPAT
+	struct stub *s = the_stub(test);
+	struct file *file = open_node(test, s, 0);
+
+	KUNIT_EXPECT_EQ(test, 0,
+			file->f_op->compat_ioctl(file, VIDIOC_LOG_STATUS, 0));
+	KUNIT_EXPECT_EQ(test, in_flight(&s->vdev[0]), 0);
+	video_device_disconnect(&s->vdev[0]);
+	drain(test, &s->vdev[0]);
+	KUNIT_EXPECT_EQ(test, -ENODEV,
+			file->f_op->compat_ioctl(file, VIDIOC_LOG_STATUS, 0));
+	KUNIT_EXPECT_EQ(test, stub_calls(s, OP_COMPAT_IOCTL), 0);
+#else
+	kunit_skip(test, "needs CONFIG_COMPAT");
+#endif
+}
+
+/* An ioctl that waits for the lock does not come to the driver any more. */
+static void ioctl_waiting_for_lock(struct kunit *test)
+{
+	struct stub *s = the_stub(test);
+	struct video_device *vdev = &s->vdev[0];
+	struct test_task *first, *second, *drainer;
+	struct file *file;
+
+	file = open_node(test, s, 0);
+	first = start_op(test, s, file, OP_IOCTL);
+	second = start_task(test, task_ioctl, .file = file,
+			    .cmd = STUB_IOC_STOP);
+	KUNIT_EXPECT_TRUE(test, is_asleep(second));
+	KUNIT_EXPECT_EQ(test, in_flight(vdev), 2);
+	video_device_disconnect(vdev);
+	drainer = start_task(test, task_drain, .vdev = vdev);
+	KUNIT_EXPECT_TRUE(test, is_asleep(drainer));
+	let_go(s, OP_IOCTL);
+	KUNIT_ASSERT_TRUE(test, is_done(drainer));
+	KUNIT_ASSERT_TRUE(test, is_done(first));
+	KUNIT_ASSERT_TRUE(test, is_done(second));
+	KUNIT_EXPECT_EQ(test, first->ret, 0);
+	KUNIT_EXPECT_EQ(test, second->ret, -ENODEV);
+	KUNIT_EXPECT_EQ(test, stub_calls(s, OP_IOCTL), 1);
+}
+
+/* Operations that the driver does not have fail as the others do. */
+static void __init missing_operations(struct kunit *test)
+{
+	struct stub *s = the_stub(test);
+	struct file *file;
+
+	stub_add_node(test, s, 1);
+	file = open_node(test, s, 1);
+	KUNIT_EXPECT_EQ(test, do_op(s, file, OP_READ), -EINVAL);
+	KUNIT_EXPECT_EQ(test, do_op(s, file, OP_WRITE), -EINVAL);
+	KUNIT_EXPECT_EQ(test, do_op(s, file, OP_MMAP), -ENODEV);
+	KUNIT_EXPECT_EQ(test, do_op(s, file, OP_POLL),
+			(__force long)DEFAULT_POLLMASK);
+	KUNIT_EXPECT_EQ(test, in_flight(&s->vdev[1]), 0);
+
+	video_device_disconnect(&s->vdev[1]);
+	KUNIT_EXPECT_EQ(test, do_op(s, file, OP_READ), -ENODEV);
+	KUNIT_EXPECT_EQ(test, do_op(s, file, OP_WRITE), -ENODEV);
+	KUNIT_EXPECT_EQ(test, do_op(s, file, OP_MMAP), -ENODEV);
+	KUNIT_EXPECT_EQ(test, do_op(s, file, OP_POLL),
+			(__force long)POLL_GONE);
+	drain(test, &s->vdev[1]);
+}
+
+static void open_that_fails(struct kunit *test)
+{
+	struct stub *s = the_stub(test);
+	struct video_device *vdev = &s->vdev[0];
+	unsigned int refs = kref_read(&vdev->dev.kobj.kref);
+
+	s->open_error = -EPROTO;
+	KUNIT_EXPECT_EQ(test, do_op(s, NULL, OP_OPEN), -EPROTO);
+	KUNIT_EXPECT_EQ(test, in_flight(vdev), 0);
+	KUNIT_EXPECT_EQ(test, kref_read(&vdev->dev.kobj.kref), refs);
+	KUNIT_EXPECT_EQ(test, stub_calls(s, OP_RELEASE), 0);
+
+	/* nor is a reference left by an open that is refused */
+	s->open_error = 0;
+	video_device_disconnect(vdev);
+	KUNIT_EXPECT_EQ(test, do_op(s, NULL, OP_OPEN), -ENODEV);
+	KUNIT_EXPECT_EQ(test, in_flight(vdev), 0);
+	KUNIT_EXPECT_EQ(test, kref_read(&vdev->dev.kobj.kref), refs);
+	KUNIT_EXPECT_EQ(test, stub_calls(s, OP_OPEN), 1);
+}
+
+static void disconnect_in_call(struct kunit *test)
+{
+	struct stub *s = the_stub(test);
+	struct file *file = open_node(test, s, 0);
+
+	KUNIT_EXPECT_EQ(test, do_ioctl(file, STUB_IOC_DISCONNECT), 0);
+	KUNIT_EXPECT_EQ(test, in_flight(&s->vdev[0]), 0);
+	KUNIT_EXPECT_EQ(test, do_ioctl(file, STUB_IOC_DISCONNECT), -ENODEV);
+	drain(test, &s->vdev[0]);
+}
+
+static void drain_in_call(struct kunit *test)
+{
+	struct stub *s = the_stub(test);
+	struct video_device *vdev = &s->vdev[0];
+	struct file *file = open_node(test, s, 0);
+	struct cdev_call call;
+
+	if (!IS_ENABLED(CONFIG_BUG))
+		kunit_skip(test, "needs CONFIG_BUG");
+	if (!IS_ENABLED(CONFIG_DEBUG_CDEV_CALLS) &&
+	    !(IS_ENABLED(CONFIG_LOCKDEP) && debug_locks))
+		kunit_skip(test, "needs CONFIG_DEBUG_CDEV_CALLS or lockdep");
+
+	/* without the first part of removal */
+	kunit_warning_suppress(test) {
+		KUNIT_EXPECT_EQ(test, do_ioctl(file, STUB_IOC_DRAIN), 0);
+		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 1);
+	}
+
+	/* and with it, in what stands for a file operation */
+	KUNIT_ASSERT_TRUE(test, cdev_enter(vdev->cdev, &call));
+	video_device_disconnect(vdev);
+	kunit_warning_suppress(test) {
+		video_device_drain(vdev);
+		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 1);
+	}
+	cdev_exit(vdev->cdev, &call);
+	drain(test, vdev);
+}
+
+/* State of the node */
+
+static void registered_until_unregistered(struct kunit *test)
+{
+	struct stub *s = the_stub(test);
+	struct video_device *vdev = &s->vdev[0];
+	unsigned int refs;
+
+	open_node(test, s, 0);
+	KUNIT_EXPECT_TRUE(test, video_is_registered(vdev));
+	KUNIT_EXPECT_FALSE(test, video_is_disconnected(vdev));
+
+	/* Drivers see by this that they still have to unregister. */
+	video_device_disconnect(vdev);
+	video_device_disconnect(vdev);
+	drain(test, vdev);
+	KUNIT_EXPECT_TRUE(test, video_is_registered(vdev));
+	KUNIT_EXPECT_TRUE(test, video_is_disconnected(vdev));
+	KUNIT_EXPECT_TRUE(test, device_is_registered(&vdev->dev));
+
+	/* Which is not a no-op for that it was disconnected before. */
+	video_unregister_device(vdev);
+	KUNIT_EXPECT_FALSE(test, video_is_registered(vdev));
+	KUNIT_EXPECT_TRUE(test, video_is_disconnected(vdev));
+	KUNIT_EXPECT_FALSE(test, device_is_registered(&vdev->dev));
+
+	/* A second time is. */
+	refs = kref_read(&vdev->dev.kobj.kref);
+	video_unregister_device(vdev);
+	KUNIT_EXPECT_EQ(test, kref_read(&vdev->dev.kobj.kref), refs);
+
+	/* As is the rest, with the file still open. */
+	video_device_disconnect(vdev);
+	drain(test, vdev);
+	finish(test, vdev);
+}
+
+static void never_registered(struct kunit *test)
+{
+	struct video_device *vdev;
+
+	vdev = kunit_kzalloc(test, sizeof(*vdev), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, vdev);
+	video_device_disconnect(vdev);
+	video_device_drain(vdev);
+	v4l2_finish_handles(vdev);
+	video_unregister_device(vdev);
+	video_device_disconnect(NULL);
+	video_device_drain(NULL);
+	v4l2_finish_handles(NULL);
+	video_unregister_device(NULL);
+}
+
+static bool stubs_are(int number)
+{
+	int live;
+
+	/* DEBUG_KOBJECT_RELEASE delays the release by up to four seconds. */
+	return !poll_timeout_us(live = atomic_read(&stubs_live), live == number,
+				1000, WAIT_S * USEC_PER_SEC, false);
+}
+
+static void __init close_after_remove(struct kunit *test)
+{
+	struct v4l2_test *t = test->priv;
+	struct stub *s = the_stub(test);
+	struct file *one, *two, *new;
+	struct stub *rebound;
+	char path[24];
+	int minor;
+
+	/* With nothing left of other cases, minors are given out in order. */
+	stub_unlink_nodes(s);
+	stub_remove(t, s);
+	KUNIT_ASSERT_TRUE(test, stubs_are(0));
+	s = stub_create(test);
+	stub_add_node(test, s, 0);
+
+	one = open_node(test, s, 0);
+	two = open_node(test, s, 0);
+	minor = s->vdev[0].minor;
+	strscpy(path, s->path[0]);
+	v4l2_nodes_disconnect(&s->v4l2_dev);
+	v4l2_nodes_drain(&s->v4l2_dev);
+	v4l2_nodes_finish_handles(&s->v4l2_dev);
+	stub_remove(t, s);
+
+	/* The device comes back while files of the old one are open. */
+	rebound = stub_create(test);
+	stub_add_node(test, rebound, 0);
+	KUNIT_EXPECT_NE(test, rebound->vdev[0].minor, minor);
+	new = open_node(test, rebound, 0);
+	KUNIT_EXPECT_EQ(test, do_op(s, one, OP_READ), -ENODEV);
+	KUNIT_EXPECT_EQ(test, do_op(s, two, OP_IOCTL), -ENODEV);
+	KUNIT_EXPECT_EQ(test, do_op(rebound, new, OP_READ), 0);
+
+	/* The old node leads nowhere, through an inode that knew the cdev. */
+	KUNIT_EXPECT_EQ(test, PTR_ERR_OR_ZERO(open_path(path)), -ENODEV);
+
+	/* Only the last close frees it, and the driver sees each of them. */
+	close_file(test, one);
+	KUNIT_EXPECT_EQ(test, stub_calls(s, OP_RELEASE), 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&stubs_live), 2);
+	KUNIT_EXPECT_EQ(test, do_op(s, two, OP_READ), -ENODEV);
+	close_file(test, two);
+	KUNIT_EXPECT_TRUE(test, stubs_are(1));
+
+	/*
+	 * With the minor in use again, the old name leads to the new device, if
+	 * not before the inode forgot the old one: see DEBUG_KOBJECT_RELEASE.
+	 */
+	KUNIT_ASSERT_EQ(test, stub_register_node(rebound, 1), 0);
+	strscpy(rebound->path[1], path);
+	KUNIT_ASSERT_EQ(test, rebound->vdev[1].minor, minor);
+	poll_timeout_us(new = open_path(path), !IS_ERR(new), 1000,
+			WAIT_S * USEC_PER_SEC, false);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(new));
+	KUNIT_EXPECT_PTR_EQ(test, video_devdata(new), &rebound->vdev[1]);
+	KUNIT_EXPECT_EQ(test, do_ioctl(new, STUB_IOC_STOP), 0);
+	KUNIT_EXPECT_EQ(test, in_flight(&rebound->vdev[1]), 0);
+	__fput_sync(new);
+}
+
+/* What sleeps in the core */
+
+enum how { DISCONNECT, NODES, UNREGISTER, SIM };
+
+static const struct how_param {
+	const char *name;
+	enum how how;
+} how_params[] = {
+	{ "video_device_disconnect", DISCONNECT },
+	{ "v4l2_nodes_disconnect", NODES },
+	{ "video_unregister_device", UNREGISTER },
+	{ "video_device_sim_disconnect", SIM },
+};
+
+KUNIT_ARRAY_PARAM_DESC(how, how_params, name);
+
+static enum how get_how(struct kunit *test)
+{
+	const struct how_param *param = test->param_value;
+
+	return param->how;
+}
+
+static void remove_node(struct stub *s, int i, enum how how)
+{
+	switch (how) {
+	case DISCONNECT:
+		video_device_disconnect(&s->vdev[i]);
+		break;
+	case NODES:
+		v4l2_nodes_disconnect(&s->v4l2_dev);
+		break;
+	case UNREGISTER:
+		video_unregister_device(&s->vdev[i]);
+		break;
+	case SIM:
+		video_device_sim_disconnect(&s->vdev[i]);
+		break;
+	}
+}
+
+/* Two sleepers, with and without video_device.lock */
+static void __init dqevent_asleep(struct kunit *test)
+{
+	enum how how = get_how(test);
+	struct stub *s = the_stub(test);
+	struct test_task *call[4];
+	int i, node;
+
+	stub_add_node(test, s, 1);
+	for (i = 0; i < 4; i++)
+		call[i] = start_task(test, task_ioctl,
+				     .file = open_node(test, s, i / 2),
+				     .cmd = VIDIOC_DQEVENT);
+	for (i = 0; i < 4; i++)
+		KUNIT_EXPECT_TRUE(test, is_asleep(call[i]));
+
+	/* It is for the removal to wake them, and not for the state. */
+	for (node = 0; how != SIM && node < 2; node++)
+		cdev_disconnect(s->vdev[node].cdev);
+	for (i = 0; i < 4; i++)
+		KUNIT_EXPECT_TRUE(test, is_asleep(call[i]));
+
+	for (node = 0; node < 2; node++)
+		remove_node(s, node, how);
+	for (i = 0; i < 4; i++) {
+		KUNIT_ASSERT_TRUE(test, is_done(call[i]));
+		KUNIT_EXPECT_EQ(test, call[i]->ret, -ENODEV);
+	}
+	KUNIT_EXPECT_FALSE(test, mutex_is_locked(&s->lock));
+	for (node = 0; node < 2; node++)
+		KUNIT_EXPECT_EQ(test, in_flight(&s->vdev[node]), 0);
+}
+
+/* An event that is there is of no interest any more. */
+static void dqevent_pending(struct kunit *test)
+{
+	static const struct v4l2_event ev = { .type = V4L2_EVENT_EOS };
+	enum how how = get_how(test);
+	struct stub *s = the_stub(test);
+	struct v4l2_event got;
+	struct file *file;
+
+	file = open_node(test, s, 0);
+	v4l2_event_queue(&s->vdev[0], &ev);
+	v4l2_event_queue(&s->vdev[0], &ev);
+	KUNIT_EXPECT_EQ(test, v4l2_event_pending(file_fh(file)), 2);
+	KUNIT_EXPECT_EQ(test, do_op(s, file, OP_POLL), (__force long)EPOLLPRI);
+	scoped_guard(mutex, &s->lock)
+		KUNIT_EXPECT_EQ(test, 0,
+				v4l2_event_dequeue(file_fh(file), &got, false));
+
+	remove_node(s, 0, how);
+	KUNIT_EXPECT_EQ(test, do_ioctl(file, VIDIOC_DQEVENT), -ENODEV);
+	KUNIT_EXPECT_EQ(test, do_op(s, file, OP_POLL), (__force long)POLL_GONE);
+	/* by a call that came in before */
+	scoped_guard(mutex, &s->lock)
+		KUNIT_EXPECT_EQ(test, -ENODEV,
+				v4l2_event_dequeue(file_fh(file), &got, false));
+}
+
+/* What select() and epoll do, without a task to be put to sleep */
+struct test_poll {
+	poll_table pt;
+	struct video_device *vdev;
+	wait_queue_entry_t entry[4];
+	wait_queue_head_t *head[4];
+	int num;
+	int wakes, wakes_gone;
+	bool disconnect;
+};
+
+static int test_poll_wake(wait_queue_entry_t *entry, unsigned int mode,
+			  int sync, void *key)
+{
+	struct test_poll *p = entry->private;
+
+	p->wakes++;
+	if (video_is_disconnected(p->vdev))
+		p->wakes_gone++;
+	return 1;
+}
+
+static void test_poll_queue(struct file *file, wait_queue_head_t *head,
+			    poll_table *pt)
+{
+	struct test_poll *p = container_of(pt, struct test_poll, pt);
+
+	if (p->num == ARRAY_SIZE(p->entry))
+		return;
+	if (p->disconnect)
+		video_device_disconnect(p->vdev);
+	init_waitqueue_func_entry(&p->entry[p->num], test_poll_wake);
+	p->entry[p->num].private = p;
+	p->head[p->num] = head;
+	add_wait_queue(head, &p->entry[p->num]);
+	p->num++;
+}
+
+static void __init poll_asleep(struct kunit *test)
+{
+	enum how how = get_how(test);
+	struct stub *s = the_stub(test);
+	struct file *file[NUM_NODES];
+	struct test_poll *poll, *p;
+	int node, i;
+
+	stub_add_node(test, s, 1);
+	poll = kunit_kcalloc(test, NUM_NODES, sizeof(*poll), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, poll);
+	for (node = 0; node < NUM_NODES; node++)
+		file[node] = open_node(test, s, node);
+
+	/* One driver has a poll that waits for nothing, the other has none. */
+	for (node = 0; node < NUM_NODES; node++) {
+		p = &poll[node];
+		p->vdev = &s->vdev[node];
+		init_poll_funcptr(&p->pt, test_poll_queue);
+		vfs_poll(file[node], &p->pt);
+		KUNIT_EXPECT_EQ(test, p->num, 1);
+		KUNIT_EXPECT_PTR_EQ(test, p->head[0],
+				    &file_fh(file[node])->wait);
+		KUNIT_EXPECT_EQ(test, p->wakes, 0);
+	}
+	for (node = 0; node < NUM_NODES; node++) {
+		p = &poll[node];
+		remove_node(s, node, how);
+		KUNIT_EXPECT_GE(test, p->wakes, 1);
+		/* What is woken looks again, and must see it. */
+		KUNIT_EXPECT_EQ(test, p->wakes_gone, p->wakes);
+		p->pt._qproc = NULL;
+		KUNIT_EXPECT_EQ(test, (__force long)POLL_GONE,
+				(__force long)vfs_poll(file[node], &p->pt));
+		for (i = 0; i < p->num; i++)
+			remove_wait_queue(p->head[i], &p->entry[i]);
+	}
+}
+
+/* Who is about to wait while others are woken has to see why. */
+static void poll_about_to_sleep(struct kunit *test)
+{
+	struct stub *s = the_stub(test);
+	struct file *file = open_node(test, s, 0);
+	struct test_poll *p;
+
+	p = kunit_kzalloc(test, sizeof(*p), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	p->vdev = &s->vdev[0];
+	p->disconnect = true;
+	init_poll_funcptr(&p->pt, test_poll_queue);
+	KUNIT_EXPECT_EQ(test, (__force long)vfs_poll(file, &p->pt),
+			(__force long)POLL_GONE);
+	KUNIT_EXPECT_EQ(test, p->num, 1);
+	KUNIT_EXPECT_EQ(test, p->wakes, 0);
+	KUNIT_EXPECT_EQ(test, stub_calls(s, OP_POLL), 0);
+	if (p->num)
+		remove_wait_queue(p->head[0], &p->entry[0]);
+}
+
+/* Removal begins while poll is in the driver, which has looked already. */
+static void poll_in_progress(struct kunit *test)
+{
+	struct stub *s = the_stub(test);
+	struct file *file = open_node(test, s, 0);
+	struct test_task *call;
+
+	call = start_op(test, s, file, OP_POLL);
+	video_device_disconnect(&s->vdev[0]);
+	let_go(s, OP_POLL);
+	KUNIT_ASSERT_TRUE(test, is_done(call));
+	/* asleep it would have been woken, and asked again */
+	KUNIT_EXPECT_EQ(test, call->ret, (__force long)EPOLLIN);
+	KUNIT_EXPECT_EQ(test, do_op(s, file, OP_POLL), (__force long)POLL_GONE);
+}
+
+/* videobuf2 */
+
+static int reqbufs(struct stub *s, unsigned int count)
+{
+	struct v4l2_requestbuffers req = {
+		.count = count,
+		.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
+		.memory = V4L2_MEMORY_MMAP,
+	};
+
+	guard(mutex)(&s->lock);
+	return vb2_reqbufs(&s->queue, &req);
+}
+
+static int qbuf(struct stub *s, unsigned int index)
+{
+	struct v4l2_buffer buf = {
+		.index = index,
+		.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
+		.memory = V4L2_MEMORY_MMAP,
+	};
+
+	guard(mutex)(&s->lock);
+	return vb2_qbuf(&s->queue, NULL, &buf);
+}
+
+static int dqbuf_nonblock(struct stub *s)
+{
+	struct v4l2_buffer buf = {
+		.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
+		.memory = V4L2_MEMORY_MMAP,
+	};
+
+	guard(mutex)(&s->lock);
+	return vb2_dqbuf(&s->queue, &buf, true);
+}
+
+static int streamon(struct stub *s)
+{
+	guard(mutex)(&s->lock);
+	return vb2_streamon(&s->queue, V4L2_BUF_TYPE_VIDEO_CAPTURE);
+}
+
+static int streamoff(struct stub *s)
+{
+	guard(mutex)(&s->lock);
+	return vb2_streamoff(&s->queue, V4L2_BUF_TYPE_VIDEO_CAPTURE);
+}
+
+static void start_streaming(struct kunit *test, struct stub *s)
+{
+	int i;
+
+	KUNIT_ASSERT_EQ(test, reqbufs(s, NUM_BUFS), 0);
+	for (i = 0; i < NUM_BUFS; i++)
+		KUNIT_ASSERT_EQ(test, qbuf(s, i), 0);
+	KUNIT_ASSERT_EQ(test, streamon(s), 0);
+}
+
+static void vb2_asleep(struct kunit *test, unsigned int cmd)
+{
+	enum how how = get_how(test);
+	struct stub *s = the_stub(test);
+	struct video_device *vdev = &s->vdev[0];
+	struct test_task *call, *drainer;
+	struct file *file;
+
+	if (how == SIM)
+		kunit_skip(test, "its driver has to do that itself");
+
+	file = open_node(test, s, 0);
+	if (cmd == STUB_IOC_DQBUF)
+		start_streaming(test, s);
+	call = start_task(test, task_ioctl, .file = file, .cmd = cmd);
+	KUNIT_EXPECT_TRUE(test, is_asleep(call));
+
+	/* Drained before they are woken, to see that it is this that ends it */
+	cdev_disconnect(vdev->cdev);
+	drainer = start_task(test, task_drain, .vdev = vdev);
+	KUNIT_EXPECT_TRUE(test, is_asleep(drainer));
+	KUNIT_EXPECT_TRUE(test, is_asleep(call));
+
+	remove_node(s, 0, how);
+	KUNIT_ASSERT_TRUE(test, is_done(call));
+	KUNIT_EXPECT_EQ(test, call->ret, -ENODEV);
+	KUNIT_ASSERT_TRUE(test, is_done(drainer));
+	KUNIT_EXPECT_FALSE(test, mutex_is_locked(&s->lock));
+
+	/* Buffers are the driver's until streaming ends. */
+	KUNIT_EXPECT_FALSE(test, list_empty(&s->bufs));
+	close_file(test, file);
+	KUNIT_EXPECT_TRUE(test, list_empty(&s->bufs));
+}
+
+static void vb2_dqbuf_asleep(struct kunit *test)
+{
+	vb2_asleep(test, STUB_IOC_DQBUF);
+}
+
+static void vb2_read_asleep(struct kunit *test)
+{
+	vb2_asleep(test, STUB_IOC_VB2_READ);
+}
+
+/* Sticky, and before all other errors */
+static void vb2_stays_disconnected(struct kunit *test)
+{
+	struct v4l2_create_buffers create = {
+		.count = 1,
+		.memory = V4L2_MEMORY_MMAP,
+		.format = {
+			.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
+			.fmt.pix.sizeimage = PAGE_SIZE,
+		},
+	};
+	struct stub *s = the_stub(test);
+	struct file *file;
+	__poll_t mask;
+	int i;
+
+	file = open_node(test, s, 0);
+	start_streaming(test, s);
+	KUNIT_EXPECT_EQ(test, dqbuf_nonblock(s), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, do_op(s, file, OP_POLL), (__force long)EPOLLIN);
+	KUNIT_EXPECT_FALSE(test, vb2_queue_is_disconnected(&s->queue));
+
+	video_device_disconnect(&s->vdev[0]);
+	/* streaming; with an error; streaming off; no buffers */
+	for (i = 0; i < 4; i++) {
+		KUNIT_EXPECT_TRUE(test, vb2_queue_is_disconnected(&s->queue));
+		KUNIT_EXPECT_EQ(test, dqbuf_nonblock(s), -ENODEV);
+		if (i < 3)
+			KUNIT_EXPECT_EQ(test, qbuf(s, 0), -ENODEV);
+		KUNIT_EXPECT_EQ(test, streamon(s), -ENODEV);
+		KUNIT_EXPECT_EQ(test, reqbufs(s, NUM_BUFS), -ENODEV);
+		scoped_guard(mutex, &s->lock) {
+			KUNIT_EXPECT_EQ(test, -ENODEV,
+					vb2_create_bufs(&s->queue, &create));
+			mask = vb2_core_poll(&s->queue, file, NULL);
+		}
+		KUNIT_EXPECT_EQ(test, (__force long)mask,
+				(__force long)(EPOLLERR | EPOLLHUP));
+		if (i == 0) {
+			vb2_queue_error(&s->queue);
+		} else if (i == 1) {
+			KUNIT_EXPECT_EQ(test, streamoff(s), 0);
+			KUNIT_EXPECT_TRUE(test, list_empty(&s->bufs));
+		} else if (i == 2) {
+			KUNIT_EXPECT_EQ(test, vb2_get_num_buffers(&s->queue),
+					NUM_BUFS);
+			KUNIT_EXPECT_EQ(test, reqbufs(s, 0), 0);
+			KUNIT_EXPECT_EQ(test, vb2_get_num_buffers(&s->queue),
+					0);
+		}
+	}
+}
+
+static void __init vb2_connected_again(struct kunit *test)
+{
+	struct stub *s = the_stub(test);
+
+	/* by initialisation */
+	video_device_disconnect(&s->vdev[0]);
+	KUNIT_EXPECT_EQ(test, reqbufs(s, NUM_BUFS), -ENODEV);
+	scoped_guard(mutex, &s->lock)
+		vb2_queue_release(&s->queue);
+	s->queue.name[0] = '\0';
+	KUNIT_ASSERT_EQ(test, vb2_queue_init(&s->queue), 0);
+	KUNIT_EXPECT_FALSE(test, vb2_queue_is_disconnected(&s->queue));
+	KUNIT_EXPECT_EQ(test, reqbufs(s, NUM_BUFS), 0);
+	KUNIT_EXPECT_EQ(test, reqbufs(s, 0), 0);
+
+	/* by another node that has it */
+	vb2_queue_disconnect(&s->queue);
+	KUNIT_EXPECT_EQ(test, reqbufs(s, NUM_BUFS), -ENODEV);
+	s->vdev[1].queue = &s->queue;
+	stub_add_node(test, s, 1);
+	KUNIT_EXPECT_FALSE(test, vb2_queue_is_disconnected(&s->queue));
+	KUNIT_EXPECT_EQ(test, reqbufs(s, NUM_BUFS), 0);
+	KUNIT_EXPECT_EQ(test, reqbufs(s, 0), 0);
+}
+
+/* It waits for the hardware, which still writes into the buffers. */
+static void vb2_wait_for_hardware(struct kunit *test)
+{
+	struct stub *s = the_stub(test);
+	struct test_task *waiter;
+
+	open_node(test, s, 0);
+	start_streaming(test, s);
+	waiter = start_task(test, task_wait_for_all_buffers, .s = s);
+	KUNIT_EXPECT_TRUE(test, is_asleep(waiter));
+	video_device_disconnect(&s->vdev[0]);
+	KUNIT_EXPECT_TRUE(test, is_asleep(waiter));
+	drain(test, &s->vdev[0]);
+	KUNIT_EXPECT_TRUE(test, is_asleep(waiter));
+	stub_return_bufs(s);
+	KUNIT_ASSERT_TRUE(test, is_done(waiter));
+	KUNIT_EXPECT_EQ(test, waiter->ret, 0);
+}
+
+/* Handles */
+
+static bool is_subscribed(struct file *file)
+{
+	return !list_empty(&file_fh(file)->subscribed);
+}
+
+static void __init finish_handles(struct kunit *test)
+{
+	static const struct v4l2_event ev = { .type = V4L2_EVENT_EOS };
+	struct stub *s = the_stub(test);
+	struct file *file[3];
+	int i;
+
+	/* two of a driver that has a shutdown, one of one that has not */
+	stub_add_node(test, s, 1);
+	for (i = 0; i < 3; i++)
+		file[i] = open_node(test, s, i / 2);
+	v4l2_event_queue(&s->vdev[0], &ev);
+	v4l2_event_queue(&s->vdev[1], &ev);
+
+	v4l2_nodes_disconnect(&s->v4l2_dev);
+	v4l2_nodes_drain(&s->v4l2_dev);
+	for (i = 0; i < 3; i++) {
+		KUNIT_EXPECT_FALSE(test, file_fh(file[i])->finished);
+		KUNIT_EXPECT_TRUE(test, is_subscribed(file[i]));
+		KUNIT_EXPECT_EQ(test, v4l2_event_pending(file_fh(file[i])), 1);
+	}
+	finish(test, &s->vdev[0]);
+	KUNIT_EXPECT_EQ(test, stub_calls(s, OP_SHUTDOWN), 2);
+	KUNIT_EXPECT_FALSE(test, file_fh(file[2])->finished);
+	v4l2_nodes_finish_handles(&s->v4l2_dev);
+	finish(test, &s->vdev[1]);
+	KUNIT_EXPECT_EQ(test, stub_calls(s, OP_SHUTDOWN), 2);
+
+	/* An event that comes late has nowhere to go. */
+	v4l2_event_queue(&s->vdev[0], &ev);
+	for (i = 0; i < 3; i++) {
+		KUNIT_EXPECT_TRUE(test, file_fh(file[i])->finished);
+		KUNIT_EXPECT_FALSE(test, is_subscribed(file[i]));
+		KUNIT_EXPECT_EQ(test, v4l2_event_pending(file_fh(file[i])), 0);
+	}
+
+	/* Closing comes when it comes. */
+	close_file(test, file[0]);
+	video_unregister_device(&s->vdev[0]);
+	close_file(test, file[1]);
+	close_file(test, file[2]);
+	KUNIT_EXPECT_EQ(test, stub_calls(s, OP_RELEASE), 3);
+	KUNIT_EXPECT_EQ(test, atomic_read(&s->released_finished), 3);
+	KUNIT_EXPECT_EQ(test, stub_calls(s, OP_SHUTDOWN), 2);
+}
+
+static void finish_without_disconnect(struct kunit *test)
+{
+	struct stub *s = the_stub(test);
+	struct file *file = open_node(test, s, 0);
+
+	if (!IS_ENABLED(CONFIG_BUG))
+		kunit_skip(test, "needs CONFIG_BUG");
+
+	kunit_warning_suppress(test) {
+		v4l2_finish_handles(&s->vdev[0]);
+		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 1);
+	}
+	KUNIT_EXPECT_EQ(test, stub_calls(s, OP_SHUTDOWN), 0);
+	KUNIT_EXPECT_FALSE(test, file_fh(file)->finished);
+	close_file(test, file);
+	KUNIT_EXPECT_EQ(test, atomic_read(&s->released_finished), 0);
+}
+
+static void close_holds_off_finish(struct kunit *test)
+{
+	struct stub *s = the_stub(test);
+	struct video_device *vdev = &s->vdev[0];
+	struct test_task *closer, *finisher;
+	struct file *file;
+
+	file = open_node(test, s, 0);
+	open_node(test, s, 0);
+	WRITE_ONCE(s->gate[OP_RELEASE].stop, true);
+	closer = start_task(test, task_close, .file = forget_file(test, file));
+	KUNIT_ASSERT_TRUE(test, wait_for(&s->gate[OP_RELEASE].inside));
+	WRITE_ONCE(s->gate[OP_RELEASE].stop, false);
+
+	/* Nobody waits for it in drain: there could be another one by then. */
+	video_device_disconnect(vdev);
+	drain(test, vdev);
+
+	finisher = start_task(test, task_finish, .vdev = vdev);
+	KUNIT_EXPECT_TRUE(test, is_asleep(finisher));
+	KUNIT_EXPECT_EQ(test, stub_calls(s, OP_SHUTDOWN), 0);
+	let_go(s, OP_RELEASE);
+	KUNIT_ASSERT_TRUE(test, is_done(finisher));
+	KUNIT_ASSERT_TRUE(test, is_done(closer));
+
+	/* the other one */
+	KUNIT_EXPECT_EQ(test, stub_calls(s, OP_SHUTDOWN), 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&s->released_finished), 0);
+}
+
+static void finish_holds_off_close(struct kunit *test)
+{
+	struct stub *s = the_stub(test);
+	struct video_device *vdev = &s->vdev[0];
+	struct test_task *closer, *finisher;
+	struct file *file;
+
+	file = open_node(test, s, 0);
+	video_device_disconnect(vdev);
+	drain(test, vdev);
+	WRITE_ONCE(s->gate[OP_SHUTDOWN].stop, true);
+	finisher = start_task(test, task_finish, .vdev = vdev);
+	KUNIT_ASSERT_TRUE(test, wait_for(&s->gate[OP_SHUTDOWN].inside));
+
+	closer = start_task(test, task_close, .file = forget_file(test, file));
+	KUNIT_EXPECT_TRUE(test, is_asleep(closer));
+	KUNIT_EXPECT_EQ(test, stub_calls(s, OP_RELEASE), 0);
+	let_go(s, OP_SHUTDOWN);
+	KUNIT_ASSERT_TRUE(test, is_done(finisher));
+	KUNIT_ASSERT_TRUE(test, is_done(closer));
+	KUNIT_EXPECT_EQ(test, stub_calls(s, OP_SHUTDOWN), 1);
+	KUNIT_EXPECT_EQ(test, stub_calls(s, OP_RELEASE), 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&s->released_finished), 1);
+}
+
+/* All nodes of a device */
+
+static void __init nodes_disconnect_before_drain(struct kunit *test)
+{
+	struct stub *s = the_stub(test);
+	struct test_task *call, *remover;
+	struct file *file, *other_file;
+	struct stub *other;
+	int first;
+
+	stub_add_node(test, s, 1);
+	other = stub_create(test);
+	stub_add_node(test, other, 0);
+	other_file = open_node(test, other, 0);
+
+	/* The call is in the one that is drained first, by order of minors. */
+	first = s->vdev[0].minor < s->vdev[1].minor ? 0 : 1;
+	file = open_node(test, s, !first);
+	call = start_op(test, s, open_node(test, s, first), OP_IOCTL);
+
+	remover = start_task(test, task_nodes_remove, .s = s);
+	KUNIT_EXPECT_TRUE(test, is_asleep(remover));
+	KUNIT_EXPECT_TRUE(test, video_is_disconnected(&s->vdev[0]));
+	KUNIT_EXPECT_TRUE(test, video_is_disconnected(&s->vdev[1]));
+	KUNIT_EXPECT_EQ(test, do_op(s, file, OP_IOCTL), -ENODEV);
+	let_go(s, OP_IOCTL);
+	KUNIT_ASSERT_TRUE(test, is_done(remover));
+	KUNIT_ASSERT_TRUE(test, is_done(call));
+	KUNIT_EXPECT_EQ(test, call->ret, 0);
+	KUNIT_EXPECT_TRUE(test, video_is_registered(&s->vdev[0]));
+	KUNIT_EXPECT_TRUE(test, video_is_registered(&s->vdev[1]));
+
+	/* That of somebody else has nothing to do with it. */
+	KUNIT_EXPECT_FALSE(test, video_is_disconnected(&other->vdev[0]));
+	KUNIT_EXPECT_EQ(test, do_op(other, other_file, OP_READ), 0);
+}
+
+/* Also those that were disconnected before, and the last one too. */
+static void __init nodes_drain_all(struct kunit *test)
+{
+	struct stub *s = the_stub(test);
+	struct test_task *call, *remover;
+	int last;
+
+	stub_add_node(test, s, 1);
+	last = s->vdev[0].minor < s->vdev[1].minor ? 1 : 0;
+	call = start_op(test, s, open_node(test, s, last), OP_IOCTL);
+	video_device_disconnect(&s->vdev[last]);
+	remover = start_task(test, task_nodes_remove, .s = s);
+	KUNIT_EXPECT_TRUE(test, is_asleep(remover));
+	let_go(s, OP_IOCTL);
+	KUNIT_ASSERT_TRUE(test, is_done(remover));
+	KUNIT_ASSERT_TRUE(test, is_done(call));
+	KUNIT_EXPECT_EQ(test, call->ret, 0);
+}
+
+static void __init register_late(struct kunit *test)
+{
+	struct stub *s = the_stub(test);
+	struct stub *other = stub_create(test);
+
+	v4l2_nodes_disconnect(&s->v4l2_dev);
+	KUNIT_EXPECT_EQ(test, stub_register_node(s, 1), -ENODEV);
+	KUNIT_EXPECT_FALSE(test, video_is_registered(&s->vdev[1]));
+	KUNIT_EXPECT_EQ(test, s->vdev[1].minor, -1);
+	KUNIT_EXPECT_EQ(test, kref_read(&s->v4l2_dev.ref), 2);
+	/* Its memory belongs to the caller, and nothing hangs on it. */
+	KUNIT_EXPECT_NULL(test, s->vdev[1].cdev);
+	KUNIT_EXPECT_NULL(test, s->vdev[1].dev.kobj.name);
+	/* What the driver does in any case must not hurt. */
+	video_device_disconnect(&s->vdev[1]);
+	video_device_drain(&s->vdev[1]);
+	v4l2_finish_handles(&s->vdev[1]);
+	video_unregister_device(&s->vdev[1]);
+
+	/* A device that had no node yet refuses them just as well, */
+	v4l2_nodes_disconnect(&other->v4l2_dev);
+	v4l2_nodes_drain(&other->v4l2_dev);
+	v4l2_nodes_finish_handles(&other->v4l2_dev);
+	KUNIT_EXPECT_EQ(test, stub_register_node(other, 0), -ENODEV);
+
+	/* until it is registered again. */
+	v4l2_device_unregister(&other->v4l2_dev);
+	KUNIT_ASSERT_EQ(test, stub_register(other), 0);
+	memset(&other->vdev[0], 0, sizeof(other->vdev[0]));
+	stub_add_node(test, other, 0);
+	KUNIT_EXPECT_EQ(test, do_op(other, open_node(test, other, 0), OP_READ),
+			0);
+}
+
+/* Simulated disconnect */
+
+static void sim_disconnect(struct kunit *test)
+{
+	struct stub *s = the_stub(test);
+	struct video_device *vdev = &s->vdev[0];
+	struct file *file = open_node(test, s, 0);
+
+	/* as vivid does it: in a call */
+	KUNIT_EXPECT_EQ(test, do_ioctl(file, STUB_IOC_SIM_DISCONNECT), 0);
+	KUNIT_EXPECT_TRUE(test, video_is_disconnected(vdev));
+	KUNIT_EXPECT_TRUE(test, video_is_registered(vdev));
+	KUNIT_EXPECT_FALSE(test, cdev_is_disconnected(vdev->cdev));
+	KUNIT_EXPECT_EQ(test, do_op(s, file, OP_OPEN), -ENODEV);
+	KUNIT_EXPECT_EQ(test, do_op(s, file, OP_READ), -ENODEV);
+	KUNIT_EXPECT_EQ(test, do_op(s, file, OP_WRITE), -ENODEV);
+	KUNIT_EXPECT_EQ(test, do_op(s, file, OP_IOCTL), -ENODEV);
+	KUNIT_EXPECT_EQ(test, do_op(s, file, OP_MMAP), -ENODEV);
+	KUNIT_EXPECT_EQ(test, do_op(s, file, OP_POLL), (__force long)POLL_GONE);
+	KUNIT_EXPECT_EQ(test, in_flight(vdev), 0);
+
+	video_device_sim_reconnect(vdev);
+	KUNIT_EXPECT_FALSE(test, video_is_disconnected(vdev));
+	KUNIT_EXPECT_EQ(test, do_op(s, file, OP_OPEN), 0);
+	KUNIT_EXPECT_EQ(test, do_op(s, file, OP_READ), 0);
+	KUNIT_EXPECT_EQ(test, do_op(s, file, OP_IOCTL), 0);
+	KUNIT_EXPECT_EQ(test, do_op(s, file, OP_POLL), (__force long)EPOLLIN);
+	KUNIT_EXPECT_EQ(test, in_flight(vdev), 0);
+}
+
+/* A device that is removed while it is pretended to be: not lost. */
+static void sim_then_disconnect(struct kunit *test)
+{
+	struct stub *s = the_stub(test);
+	struct video_device *vdev = &s->vdev[0];
+	struct file *file = open_node(test, s, 0);
+	struct test_task *call, *drainer;
+
+	call = start_op(test, s, file, OP_READ);
+	video_device_sim_disconnect(vdev);
+	video_device_disconnect(vdev);
+	drainer = start_task(test, task_drain, .vdev = vdev);
+	KUNIT_EXPECT_TRUE(test, is_asleep(drainer));
+	video_device_sim_reconnect(vdev);
+	KUNIT_EXPECT_TRUE(test, video_is_disconnected(vdev));
+	KUNIT_EXPECT_TRUE(test, video_is_registered(vdev));
+	KUNIT_EXPECT_EQ(test, do_op(s, file, OP_READ), -ENODEV);
+	KUNIT_EXPECT_EQ(test, do_op(s, file, OP_OPEN), -ENODEV);
+	let_go(s, OP_READ);
+	KUNIT_ASSERT_TRUE(test, is_done(drainer));
+	KUNIT_ASSERT_TRUE(test, is_done(call));
+
+	video_unregister_device(vdev);
+	video_device_sim_reconnect(vdev);
+	KUNIT_EXPECT_TRUE(test, video_is_disconnected(vdev));
+	KUNIT_EXPECT_FALSE(test, video_is_registered(vdev));
+	KUNIT_EXPECT_EQ(test, do_op(s, file, OP_READ), -ENODEV);
+	KUNIT_EXPECT_EQ(test, do_op(s, file, OP_OPEN), -ENODEV);
+}
+
+/* The last case: what all of them allocated was freed, and freed once. */
+static void __init all_is_freed(struct kunit *test)
+{
+	stub_unlink_nodes(the_stub(test));
+	stub_remove(test->priv, the_stub(test));
+	KUNIT_EXPECT_TRUE(test, stubs_are(0));
+}
+
+static struct kunit_case __refdata v4l2_dev_cases[] = {
+	KUNIT_CASE_PARAM(drain_waits_for_call, op_gen_params),
+	KUNIT_CASE_PARAM(unregister_does_not_wait, op_gen_params),
+	KUNIT_CASE(compat_ioctl_of_core),
+	KUNIT_CASE(ioctl_waiting_for_lock),
+	KUNIT_CASE(missing_operations),
+	KUNIT_CASE(open_that_fails),
+	KUNIT_CASE(disconnect_in_call),
+	KUNIT_CASE(drain_in_call),
+	KUNIT_CASE(registered_until_unregistered),
+	KUNIT_CASE(never_registered),
+	KUNIT_CASE(close_after_remove),
+	KUNIT_CASE_PARAM(dqevent_asleep, how_gen_params),
+	KUNIT_CASE_PARAM(dqevent_pending, how_gen_params),
+	KUNIT_CASE_PARAM(poll_asleep, how_gen_params),
+	KUNIT_CASE(poll_about_to_sleep),
+	KUNIT_CASE(poll_in_progress),
+	KUNIT_CASE_PARAM(vb2_dqbuf_asleep, how_gen_params),
+	KUNIT_CASE_PARAM(vb2_read_asleep, how_gen_params),
+	KUNIT_CASE(vb2_stays_disconnected),
+	KUNIT_CASE(vb2_connected_again),
+	KUNIT_CASE(vb2_wait_for_hardware),
+	KUNIT_CASE(finish_handles),
+	KUNIT_CASE(finish_without_disconnect),
+	KUNIT_CASE(close_holds_off_finish),
+	KUNIT_CASE(finish_holds_off_close),
+	KUNIT_CASE(nodes_disconnect_before_drain),
+	KUNIT_CASE(nodes_drain_all),
+	KUNIT_CASE(register_late),
+	KUNIT_CASE(sim_disconnect),
+	KUNIT_CASE(sim_then_disconnect),
+	KUNIT_CASE(all_is_freed),
+	{}
+};
+
+static struct kunit_suite __refdata v4l2_dev_suite = {
+	.name = "v4l2_dev",
+	.init = v4l2_test_init,
+	.exit = v4l2_test_exit,
+	.test_cases = v4l2_dev_cases,
+};
+
+/* Nodes are made with init_mknod(), which exists only at boot. */
+kunit_test_init_section_suite(v4l2_dev_suite);
+
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("KUnit tests for the removal of V4L2 devices");
