@@ -61,6 +61,8 @@ planned() { awk '/^1\.\.[0-9]+/ { n = substr($0, 4) } /^(not )?ok [0-9]+/ { m++ 
 
 kernel() { "$lab/kernel.sh" "$@" >/dev/null; }
 
+kunit_parse() { python3 "$TREE/tools/testing/kunit/kunit.py" parse "$1" >"$2" 2>&1; }
+
 do_kunit()	# FLAVOUR
 {
 	local f=$1 log=$LOGS/kunit-$1 c
@@ -85,7 +87,7 @@ do_kunit()	# FLAVOUR
 		try "kunit $f: lockdep reports ${c#*.}" env NAME="kunit-$f-${c#*.}" EXPECT='possible (circular|recursive) locking' \
 			APPEND="kunit.filter_glob=$c cdev_kunit.lockdep_reports=1" "$lab/run.sh" "$f" kunit || :
 	done < <([ "$f" != uml ] || grep '	cdev_lockdep[.]' "$log/results")
-	try "kunit $f: kunit.py parse" python3 "$TREE/tools/testing/kunit/kunit.py" parse "$log/ktap" >"$log/parse" 2>&1 || :
+	try "kunit $f: kunit.py parse" kunit_parse "$log/ktap" "$log/parse" || :
 }
 
 do_selftest()	# FLAVOUR [ARGUMENT-OF-THE-TEST...]
