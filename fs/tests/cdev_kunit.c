@@ -17,6 +17,7 @@
 
 #include <linux/cdev_drain.h>
 #include <linux/completion.h>
+#include <linux/cpumask.h>
 #include <linux/debug_locks.h>
 #include <linux/delay.h>
 #include <linux/file.h>
@@ -619,7 +620,9 @@ static int batch_call_fn(void *data)
 				tt->ret = -ENODEV;
 		complete(&t->taken);
 		while (j--) {
-			udelay(get_random_u32_below(10));
+			while (!cdev_is_disconnected(t->batch[j]))
+				cpu_relax();
+			udelay(get_random_u32_below(8));
 			cdev_exit(t->batch[j], &t->batch_call[j]);
 		}
 	}
@@ -647,7 +650,6 @@ static int batch_remove_fn(void *data)
 		}
 		while (j--) {
 			cdev_disconnect(t->batch[j]);
-			udelay(get_random_u32_below(10));
 			tt->ret = tt->ret ?: cdev_drain(t->batch[j]);
 			kfree(t->batch[j]);
 		}
@@ -659,15 +661,20 @@ static int batch_remove_fn(void *data)
 /*
  * Who returns from drain may free the device. KASAN sees it if the last exit,
  * before, after or while the drain looks at the count, still uses it. The two
- * tasks go through a batch of devices side by side.
+ * tasks go through batches of devices side by side: for each the call ends a
+ * random moment after the device was disconnected.
  */
 static void free_after_drain(struct kunit *test)
 {
 	struct test_task *caller, *remover;
 
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs two CPUs");
+
 	caller = start_task(test, NULL, batch_call_fn, "cdev_call");
 	remover = start_task(test, NULL, batch_remove_fn, "cdev_remove");
-	KUNIT_ASSERT_TRUE(test, wait_for(&remover->done));
+	KUNIT_ASSERT_TRUE(test, wait_for_completion_timeout(&remover->done,
+							    4 * WAIT));
 	KUNIT_EXPECT_EQ(test, remover->ret, 0);
 	KUNIT_ASSERT_TRUE(test, wait_for(&caller->done));
 	KUNIT_EXPECT_EQ(test, caller->ret, 0);
@@ -864,7 +871,7 @@ static struct kunit_case cdev_cases[] = {
 	KUNIT_CASE(devices_are_independent),
 	KUNIT_CASE(drain_in_call),
 	KUNIT_CASE(drain_without_disconnect),
-	KUNIT_CASE(free_after_drain),
+	KUNIT_CASE_SLOW(free_after_drain),
 	KUNIT_CASE(tracepoints),
 	KUNIT_CASE(lockdep_accepts),
 	KUNIT_CASE_SLOW(stall_message),
