@@ -21,8 +21,9 @@ node()
 	done
 }
 
-# A TV and a player on one cable: HDMI in is connected to HDMI out
-v4l2-ctl -d "$(node vivid-001-vid-cap)" -c hdmi_001_0_is_connected_to=2
+# A TV and a player on one cable: HDMI in is connected to "Output HDMI 001-0",
+# the last of the menu
+v4l2-ctl -d "$(node vivid-001-vid-cap)" -c hdmi_001_0_is_connected_to=3
 cec-ctl -s -D vivid -a vivid-001-vid-cap0 --tv
 cec-ctl -s -D vivid -a vivid-001-vid-out0 --playback
 cec-follower -s -D vivid -a vivid-001-vid-out0 >/dev/null 2>&1 &
