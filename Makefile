@@ -4,10 +4,12 @@
 FLAVOUR ?= uml
 DRIVER  ?= vivid
 CYCLES  ?= 20
-export KSRC KTARBALL MIRROR ACCEL VERBOSE JOBS APPEND
+BITS    ?= 64
+export BITS TYPE MINUTES KSRC KTARBALL MIRROR ACCEL VERBOSE JOBS APPEND
 
 .PHONY: help setup base tree refresh mail kernel shell kunit selftest compliance \
-	stress demo baseline lint check test clean
+	sequences stress torture demo baseline matrix faults reprobe lint check test \
+	test-all clean
 
 help:
 	@cat lab/help.txt
@@ -26,7 +28,8 @@ kernel: setup
 	@lab/kernel.sh "$(FLAVOUR)" $(BASE)
 shell: setup
 	@FLAVOUR="$(FLAVOUR)" lab/test.sh shell $(BASE)
-kunit selftest compliance stress baseline lint check test: setup
+kunit selftest compliance sequences stress torture baseline matrix faults reprobe lint check \
+	test test-all: setup
 	@FLAVOUR="$(FLAVOUR)" CYCLES="$(CYCLES)" lab/test.sh $@
 demo: setup
 	@DRIVER="$(DRIVER)" CYCLES="$(CYCLES)" lab/test.sh demo

@@ -148,7 +148,10 @@ static bool cdev_in_own_call(struct cdev *cdev)
  * see device_lock(), which has no validation. A cdev_exit() that was forgotten
  * shows as a lock held on return to userspace.
  *
- * Context: before cdev_add().
+ * Pairs with cdev_connect(), which ends the time in which calls are refused,
+ * and cdev_disconnect(), which begins it again.
+ *
+ * Context: before cdev_add(); does not sleep.
  */
 void cdev_enable_drain(struct cdev *cdev, const char *name,
 		       struct lock_class_key *key)
@@ -163,9 +166,10 @@ EXPORT_SYMBOL_GPL(cdev_enable_drain);
  * cdev_connect() - let calls in
  * @cdev: a device that opted in with cdev_enable_drain()
  *
- * Called once, when the owner has finished registering.
+ * Called once, after cdev_enable_drain(), when the owner has finished
+ * registering.
  *
- * Context: any.
+ * Context: any; does not sleep.
  * Return: false if the device was disconnected in the meantime and stays so.
  */
 bool cdev_connect(struct cdev *cdev)
@@ -181,7 +185,7 @@ EXPORT_SYMBOL_GPL(cdev_connect);
  *
  * For messages and statistics: the number may have changed on return.
  *
- * Context: any.
+ * Context: any; does not sleep.
  * Return: the number of calls between cdev_enter() and cdev_exit().
  */
 int cdev_calls_in_flight(struct cdev *cdev)

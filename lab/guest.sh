@@ -5,7 +5,8 @@
 #
 #	rootfs		print the cpio archive of Debian packages that every guest
 #			starts from; made once, kept in the cache
-#	programs	build our own programs for it, static, into build/bin
+#	programs	build our own programs for it, static, into build/bin; the
+#			tests also as 32-bit programs, NAME-32 and NAME-32t64
 
 . "$(dirname "$0")/lib.sh"
 
@@ -16,8 +17,8 @@ V4L_UTILS=1.32
 do_rootfs()
 {
 	local key out mirror keyring v
-	# a change to this script makes a new one
-	key=$(sha256sum "$ROOT/lab/guest.sh" | cut -c1-12)
+	# a change to this script up to the end of this function makes a new one
+	key=$(sed '/^}/q' "$ROOT/lab/guest.sh" | sha256sum | cut -c1-12)
 	out=$CACHE/guest/$(dpkg --print-architecture)-$key.cpio.gz
 	lock "$CACHE/guest.lock" "making of the guest"
 	[ ! -f "$out" ] || { echo "$out"; return; }
@@ -62,9 +63,19 @@ do_rootfs()
 	echo "$out"
 }
 
+# program FILE SUFFIX OPTION...
+program()
+{
+	local out
+	out=$BUILD/bin/$(basename "$1" .c)$2
+	gcc -static -O2 -Wall -Wextra -Wno-unused-parameter -D_GNU_SOURCE -isystem "$hdr/usr/include" \
+		-I "$src/tools/testing/selftests" "${@:3}" "$1" -o "$out.new" || die "could not compile $1"
+	cmp -s "$out.new" "$out" && rm "$out.new" || mv "$out.new" "$out"
+}
+
 do_programs()
 {
-	local src=$TREE hdr f out
+	local src=$TREE hdr f
 	need gcc make
 	"$ROOT/lab/tree.sh" ensure
 	lock "$BUILD/programs.lock" "build of the programs"
@@ -74,10 +85,15 @@ do_programs()
 		die "make headers failed, see $BUILD/logs/headers.log"
 	for f in "$src"/tools/testing/selftests/media_tests/v4l2_removal*.c "$ROOT"/lab/demo/*.c "$ROOT"/lab/jobs/*.c; do
 		[ -e "$f" ] || continue
-		out=$BUILD/bin/$(basename "$f" .c)
-		gcc -static -O2 -Wall -Wextra -Wno-unused-parameter -D_GNU_SOURCE -isystem "$hdr/usr/include" \
-			-I "$src/tools/testing/selftests" "$f" -o "$out.new" || die "could not compile $f"
-		cmp -s "$out.new" "$out" && rm "$out.new" || mv "$out.new" "$out"
+		program "$f" ""
+		case $f in
+		"$src"/*)
+			# i386 has two ABIs, by the size of time_t.  The harness
+			# of the kselftests casts pointers to long long.
+			program "$f" -32 -m32 -Wno-pointer-to-int-cast
+			program "$f" -32t64 -m32 -Wno-pointer-to-int-cast -D_TIME_BITS=64 -D_FILE_OFFSET_BITS=64
+			;;
+		esac
 	done
 }
 

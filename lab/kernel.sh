@@ -1,8 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# kernel.sh FLAVOUR [BASE]: configure and build a kernel: the series in
-# build/tree, or the base alone in build/base.  Prints the image.
+# kernel.sh FLAVOUR [BASE]: configure and build a kernel and its modules: the
+# series in build/tree, or the base alone in build/base.  Prints the image.
+#
+#	VARIANT=NAME	with lab/config/NAME.config on top, in a directory of
+#			its own; that begins as a copy of the flavour's, so that
+#			only what the options change is built again
 #
 # The objects are in b-FLAVOUR, a direct child of the tree: the kernel then
 # calls its source "..", and ccache's entries serve every clone.
@@ -26,23 +30,30 @@ else
 	"$ROOT/lab/tree.sh" ensure
 	src=$TREE
 fi
-obj=$src/b-$flavour
-name=$flavour${base:+-base}
+variant=${VARIANT:+-$VARIANT}
+obj=$src/b-$flavour$variant
+name=$flavour${base:+-base}$variant
 log=$BUILD/logs/kernel-$name.log
 room "$BUILD" 2000
 mkdir -p "$obj" "$BUILD/logs"
 lock "$obj/lab.lock" "build of $name"
 
+if [ -n "$variant" ] && [ ! -e "$obj/.config" ] && [ -e "$src/b-$flavour/vmlinux" ]; then
+	room "$BUILD" 4000
+	cp -a --reflink=auto "$src/b-$flavour/." "$obj" || die "could not copy $src/b-$flavour"
+fi
+
 export CCACHE_DIR=$CACHE/ccache CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=10G
 export KBUILD_BUILD_TIMESTAMP='Thu Jan 1 00:00:00 UTC 1970'
 export KBUILD_BUILD_USER=lab KBUILD_BUILD_HOST=lab KBUILD_BUILD_VERSION=1
-mk() { make -C "$src" ARCH="$arch" O="b-$flavour" CC="ccache gcc" HOSTCC="ccache gcc" "$@"; }
+mk() { make -C "$src" ARCH="$arch" O="${obj##*/}" CC="ccache gcc" HOSTCC="ccache gcc" "$@"; }
 
 # Configuration: the fragments on allnoconfig.  A new .config replaces the old
 # one only if it differs, so that nothing is built again for nothing.
 fragments=("$ROOT/lab/config/common.config" "$ROOT/lab/config/$flavour.config")
 # what the series adds; the base does not know these
 [ -n "$base" ] || fragments+=("$ROOT/lab/config/series.config")
+[ -z "$variant" ] || fragments+=("$ROOT/lab/config/$VARIANT.config")
 [ -z "${CONFIG:-}" ] || fragments+=("$CONFIG")
 cat "${fragments[@]}" >"$obj/lab.fragment"
 KCONFIG_CONFIG=lab.config KCONFIG_ALLCONFIG=$obj/lab.fragment mk -s allnoconfig >"$log" 2>&1 || {
@@ -88,7 +99,7 @@ progress()
 step "building $name (log: ${log#"$ROOT"/})"
 progress & progress=$!
 status=0
-mk -j"${JOBS:-$(nproc)}" "$target" >>"$log" 2>&1 || status=$?
+mk -j"${JOBS:-$(nproc)}" "$target" modules >>"$log" 2>&1 || status=$?
 kill $progress 2>/dev/null
 wait $progress 2>/dev/null || :
 [ ! -t 2 ] || printf '\r\033[K' >&2

@@ -179,16 +179,20 @@ clean_build()
 bisect=$BUILD/bisect
 bisectable()
 {
-	local o stamp
+	local o stamp last
 	stamp=$CACHE/lint/$1-$(cat "$ROOT"/lab/config/*.config | sha256sum | cut -c1-12)
 	[ ! -e "$stamp" ] || return 0
 	if [ ! -d "$bisect" ]; then
 		g worktree prune
 		g worktree add -q --detach "$bisect" base || return 1
 	fi
+	last=$(git -C "$bisect" rev-parse HEAD) || return 1
 	git -C "$bisect" checkout -q --detach "$1" || return 1
-	config "$bisect" b-x86_64 || return 1
-	mk "$bisect" O=b-x86_64 prepare || return 1
+	# takes longer than most objects, and seldom changes anything
+	if [ ! -e "$bisect/b-x86_64/.config" ] ||
+	   ! git -C "$bisect" diff --quiet "$last" "$1" -- '*Kconfig*'; then
+		config "$bisect" b-x86_64 || return 1
+	fi
 	mapfile -t o < <(objects "$bisect" "$1~" "$1")
 	[ ${#o[@]} -eq 0 ] || mk "$bisect" O=b-x86_64 "${o[@]}" || return 1
 	mkdir -p "$CACHE/lint"

@@ -20,7 +20,7 @@ BAD+='|calls? (still )?in progress'			# a drain that waits too long
 BAD+='|kmemleak: [0-9]* new suspected|unreferenced object|list_(add|del) corruption|kernel BUG|Bad page|Bad rss'
 BAD+='|invoked oom-killer|Out of memory|ran out of memory'
 BAD+='|Unable to handle kernel|Kernel panic|Kernel mode fault|segfault at|Call Trace:|!!!|printk messages dropped'
-BAD+='|LAB: tasks in D state|LAB: debug_locks (0|none)|LAB: taint [1-9]'
+BAD+='|LAB: no module|LAB: tasks in D state|LAB: debug_locks (0|none)|LAB: taint [1-9]'
 
 # What a job prints is its own business.
 NOT='(^|\] )lab\| '

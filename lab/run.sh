@@ -10,11 +10,13 @@
 #	# cmdline: ...		for the kernel's command line
 #	# timeout: SECONDS	for the whole guest, boot included (UML; QEMU has 4 times that)
 #	# memory: MIB		2048 otherwise
+#	# modules: NAME...	what to load first; all test drivers otherwise, "none" for none
 #	# kmemleak: yes		look for leaks when the job is done
 #	# allow: REGEX		what the kernel is made to say here
 #
 #	-b		the base instead of the series
 #	KERNEL=FILE	this image instead of the one of build/tree
+#	TIMEOUT=SECONDS	instead of the script's
 #	APPEND=...	more for the command line
 #	EXTRA="FILE..."	more programs for /lab/bin
 #	EXPECT=REGEX	a control: the kernel must complain, and like that
@@ -52,10 +54,14 @@ uml)	kernel=${KERNEL:-$src/b-uml/linux} scale=1 ;;
 x86_64)	kernel=${KERNEL:-$src/b-x86_64/arch/x86/boot/bzImage} scale=4 ;;
 esac
 [ -f "$kernel" ] || die "there is no $kernel: 'make kernel FLAVOUR=$flavour${base:+ BASE=1}' builds it"
+obj=${kernel%/linux}
+obj=${obj%/arch/x86/boot/bzImage}
+modules=$(header modules)
+: "${modules:=vivid vim2m vicodec vimc visl}"
 rootfs=$("$ROOT/lab/guest.sh" rootfs)
 log=$BUILD/logs/${NAME:-$flavour$base-$(basename "$job" .sh)}
 console=$log/console
-limit=$(($(header timeout || :) + 0))
+limit=$((${TIMEOUT:-$(header timeout || :)} + 0))
 [ $limit -gt 0 ] || limit=120
 limit=$((limit * scale))
 mem=$(($(header memory || :) + 0))
@@ -71,6 +77,14 @@ cp "$script" "$TMP/root/lab/job" 2>/dev/null || :
 [ $# -eq 0 ] || printf '%q ' "$@" >"$TMP/root/lab/args"
 [ "$(header kmemleak)" != yes ] || touch "$TMP/root/lab/kmemleak"
 [ "$job" != shell ] || touch "$TMP/root/lab/shell"
+# not /lib, which is a link in Debian's part; the guest makes the index
+if [ "$modules" != none ] && [ -f "$obj/modules.order" ]; then
+	dir=$TMP/root/usr/lib/modules/$(cat "$obj/include/config/kernel.release")
+	mkdir -p "$dir"
+	cp "$obj"/modules.{order,builtin,builtin.modinfo} "$dir/"
+	sed "s|^|$obj/|; s|o$|ko|" "$obj/modules.order" | xargs cp -t "$dir"
+	echo "$modules" >"$TMP/root/lab/modules"
+fi
 for f in "$BUILD"/bin/* ${EXTRA:-}; do
 	[ ! -f "$f" ] || cp "$f" "$TMP/root/lab/bin/"
 done
@@ -83,7 +97,7 @@ append="rdinit=/init printk.time=1 loglevel=7 printk.devkmsg=on log_buf_len=4M p
 append+=" $(header cmdline) ${APPEND:-}"
 case $flavour in
 uml)
-	cmd=("$kernel" "mem=${mem}M" ncpus=2 seccomp=on "uml_dir=$TMP" "initrd=$TMP/initrd" con=none "con0=fd:0,fd:1")
+	cmd=("$kernel" "mem=${mem}M" seccomp=on "uml_dir=$TMP" "initrd=$TMP/initrd" con=none "con0=fd:0,fd:1")
 	read -ra words <<<"$append"
 	cmd+=("${words[@]}")
 	;;

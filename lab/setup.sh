@@ -20,6 +20,11 @@ x86_64)	;;
 *)	die "this host is $(uname -m): the lab is made for x86_64" ;;
 esac
 
+# For 32-bit programs.  Not gcc-multilib where it can be avoided: that conflicts
+# with every cross compiler.
+v=$(apt-cache depends gcc | sed -nE 's/^ *Depends: (gcc-[0-9]+)$/\1/p')
+PACKAGES+=("${v:-gcc}-multilib")
+
 missing=()
 for p in "${PACKAGES[@]}"; do
 	case $(dpkg-query -W -f '${Status}' "$p" 2>/dev/null || :) in

@@ -8,7 +8,11 @@
 
 LOGS=$BUILD/logs
 FLAVOUR=${FLAVOUR:-uml}
+DRIVERS="vivid vim2m vicodec visl vimc"
 CYCLES=${CYCLES:-20}
+MINUTES=${MINUTES:-1}
+TYPE=${TYPE:-}
+BITS=${BITS:-64}
 lab=$ROOT/lab
 
 mkdir -p "$LOGS"
@@ -65,7 +69,7 @@ kunit_parse() { python3 "$TREE/tools/testing/kunit/kunit.py" parse "$1" >"$2" 2>
 
 do_kunit()	# FLAVOUR
 {
-	local f=$1 log=$LOGS/kunit-$1 c
+	local f=$1 log=$LOGS/kunit-$1 c expect param controls='cdev_lockdep|v4l2_dev_bad'
 	step "KUnit, $f"
 	try "kunit $f: kernel" kernel "$f" || return 0
 	# the console is judged by run.sh, the report in it by kunit.py
@@ -81,25 +85,40 @@ do_kunit()	# FLAVOUR
 		print r "\t" suite "." $0
 	}' "$log/ktap" >"$log/results"
 	[ -s "$log/results" ] || echo "fail	report: none" >"$log/results"
-	grep -v '	cdev_lockdep[.]' "$log/results" | results "kunit $f:"
-	# What lockdep must report: it says so once for each boot, so a boot for each
+	grep -vE "	($controls)[.]" "$log/results" | results "kunit $f:"
+	# What the kernel must report: then it is not what it was, so a boot for each
 	while IFS=$'\t' read -r _ c; do
-		try "kunit $f: lockdep reports ${c#*.}" env NAME="kunit-$f-${c#*.}" EXPECT='possible (circular|recursive) locking' \
-			APPEND="kunit.filter_glob=$c cdev_kunit.lockdep_reports=1" "$lab/run.sh" "$f" kunit || :
-	done < <([ "$f" != uml ] || grep '	cdev_lockdep[.]' "$log/results")
+		case $c in
+		cdev_lockdep.*)	expect='possible (circular|recursive) locking' param=cdev_kunit.lockdep_reports ;;
+		*.no_wake)	expect='removal waits for' param=v4l2_dev_kunit.bad_drivers ;;
+		*)		expect='KASAN: .*use-after-free' param=v4l2_dev_kunit.bad_drivers ;;
+		esac
+		try "kunit $f: the kernel reports $c" env NAME="kunit-$f-${c#*.}" EXPECT="$expect" \
+			APPEND="kunit.filter_glob=$c $param=1" "$lab/run.sh" "$f" kunit || :
+	done < <([ "$f" != uml ] || grep -E "	($controls)[.]" "$log/results")
 	try "kunit $f: kunit.py parse" kunit_parse "$log/ktap" "$log/parse" || :
 }
 
 do_selftest()	# FLAVOUR [ARGUMENT-OF-THE-TEST...]
 {
-	local f=$1 log=$LOGS/selftest-$1
+	local f=$1 n=$1$ABI log=$LOGS/selftest-$1$ABI
 	shift
-	step "selftest, $f"
-	try "selftest $f: kernel" kernel "$f" || return 0
-	try "selftest $f: programs" "$lab/guest.sh" programs || return 0
-	try "selftest $f: no complaint of the kernel" env NAME="selftest-$f" "$lab/run.sh" "$f" selftest "$@" || :
-	ktap "$log/job" | results "selftest $f:"
-	try "selftest $f: complete" planned "$log/job" || :
+	step "selftest, $n"
+	try "selftest $n: kernel" kernel "$f" || return 0
+	try "selftest $n: programs" "$lab/guest.sh" programs || return 0
+	try "selftest $n: no complaint of the kernel" env NAME="selftest-$n" "$lab/run.sh" "$f" selftest ${ABI:+"$ABI"} "$@" || :
+	ktap "$log/job" | results "selftest $n:"
+	try "selftest $n: complete" planned "$log/job" || :
+}
+
+# As a 32-bit program, with both sizes of time_t: what has a layout of its own
+# there.  All of it is "make selftest FLAVOUR=x86_64 BITS=32".
+do_compat()
+{
+	local ABI
+	for ABI in -32 -32t64; do
+		do_selftest x86_64 -T alone -T close_order -v vid_cap -f media -f request
+	done
 }
 
 # The unpatched kernel must fail, in the ways that lab/baseline.txt says and in
@@ -107,17 +126,17 @@ do_selftest()	# FLAVOUR [ARGUMENT-OF-THE-TEST...]
 # "sometimes:" is a race that may be missed.
 do_baseline()	# FLAVOUR
 {
-	local f=$1 log=$LOGS/baseline-$1 r n
-	step "baseline: the selftest on the unpatched kernel, $f"
-	try "baseline $f: kernel" kernel "$f" BASE || return 0
-	try "baseline $f: programs" "$lab/guest.sh" programs || return 0
+	local f=$1 k=$1$ABI log=$LOGS/baseline-$1$ABI r n
+	step "baseline: the selftest on the unpatched kernel, $k"
+	try "baseline $k: kernel" kernel "$f" BASE || return 0
+	try "baseline $k: programs" "$lab/guest.sh" programs || return 0
 	# "alone" leaves open what the base frees: that kernel may be gone then
-	NAME="baseline-$f-alone" "$lab/run.sh" -b "$f" selftest -t alone >"$log-alone.out" 2>&1 || :
-	try "baseline $f: alone: use after free" grep -q 'KASAN: use-after-free' "$LOGS/baseline-$f-alone/oracle" || :
-	NAME="baseline-$f" "$lab/run.sh" -b "$f" selftest -T alone >"$log.out" 2>&1 || :
+	NAME="baseline-$k-alone" "$lab/run.sh" -b "$f" selftest ${ABI:+"$ABI"} -t alone >"$log-alone.out" 2>&1 || :
+	try "baseline $k: alone: use after free" grep -q 'KASAN: use-after-free' "$LOGS/baseline-$k-alone/oracle" || :
+	NAME="baseline-$k" "$lab/run.sh" -b "$f" selftest ${ABI:+"$ABI"} -T alone >"$log.out" 2>&1 || :
 	if ! planned "$log/job"; then
 		cat "$log.out" >&2
-		result fail "baseline $f: complete"
+		result fail "baseline $k: complete"
 		return 0
 	fi
 	sed '/^#/d; /^$/d' "$lab/baseline.txt" >"$log/expected"
@@ -128,40 +147,121 @@ do_baseline()	# FLAVOUR
 	while IFS=$'\t' read -r r n; do
 		if [ "$r" = fail ]; then
 			if cut -f1 "$log/expected" | grep -qxF -- "$n"; then
-				result pass "baseline $f: fails as expected: $n"
+				result pass "baseline $k: fails as expected: $n"
 			else
-				result fail "baseline $f: fails, not expected in lab/baseline.txt: $n"
+				result fail "baseline $k: fails, not expected in lab/baseline.txt: $n"
 			fi
 		fi
 	done <"$log/got"
 	while IFS=$'\t' read -r n r; do
 		grep -qxF -- "fail	$n" "$log/got" || [ "$r" != "${r#sometimes:}" ] ||
-			result fail "baseline $f: does not fail, but is in lab/baseline.txt: $n"
+			result fail "baseline $k: does not fail, but is in lab/baseline.txt: $n"
 	done <"$log/expected"
 }
 
-# compliance_results JOB: a result for each node
-compliance_results()
+# matrix_guest DRIVER [-b] [ARGUMENT-OF-THE-TEST...]: one driver, in a boot of its
+# own: what a guest that dies or hangs does not reach is only this one's
+matrix_guest()
 {
-	awk '
-	/^=== / { name = substr($0, 5) }
-	/^(Total|Grand Total) for / || /Total:/ {
-		if (match($0, /Failed: [0-9]+/))
-			print (substr($0, RSTART + 8, RLENGTH - 8) == 0 ? "pass" : "fail") "\t" name
-	}' "$1"
+	local d=$1 b=
+	shift
+	[ "${1:-}" != -b ] || { b=-base; shift; }
+	rm -rf "$LOGS/matrix-$FLAVOUR$b-$d"
+	NAME="matrix-$FLAVOUR$b-$d" "$lab/run.sh" ${b:+-b} "$FLAVOUR" matrix -d "$d" "$@"
 }
 
-do_compliance()	# FLAVOUR
+# matrix_patched DRIVER [ARGUMENT-OF-THE-TEST...]: nothing may fail
+matrix_patched()
 {
-	local f=$1 log=$LOGS/compliance-$1 n
-	step "compliance, $f"
+	local d=$1 log=$LOGS/matrix-$FLAVOUR-$1 f n
+	try "matrix $FLAVOUR: $d: no complaint of the kernel" matrix_guest "$@" || :
+	f=$(grep -c '^not ok' "$log/job" || :)
+	n=$(grep -c '^ok [^#]*$' "$log/job" || :)
+	grep -A1 '^not ok' "$log/job" | head -n 20 || :
+	try "matrix $FLAVOUR: $d: $n cells passed, $f failed" [ "$n" -gt 0 -a "$f" -eq 0 ] || :
+	try "matrix $FLAVOUR: $d: complete" planned "$log/job" || :
+}
+
+# The unpatched kernel must fail; how often, the table says
+matrix_base()
+{
+	matrix_guest "$1" -b >"$LOGS/matrix-$FLAVOUR-base-$1.out" 2>&1 || :
+	try "matrix $FLAVOUR: $1: the unpatched kernel fails" grep -q '^not ok' "$LOGS/matrix-$FLAVOUR-base-$1/job" || :
+}
+
+# Of all drivers and states the scenario that asks for most.  None may fail, so
+# that one boot will do.
+do_matrix_quick()
+{
+	step "matrix, $FLAVOUR"
+	try "matrix $FLAVOUR: kernel" kernel "$FLAVOUR" || return 0
+	try "matrix $FLAVOUR: programs" "$lab/guest.sh" programs || return 0
+	matrix_patched "${DRIVERS// /,}" -s hot-rebind-late-close
+}
+
+do_matrix()
+{
+	local d f=$FLAVOUR jobs=()
+	step "matrix, $f"
+	try "matrix $f: kernel" kernel "$f" || return 0
+	try "matrix $f: programs" "$lab/guest.sh" programs || return 0
+	try "matrix $f: base kernel" kernel "$f" BASE || return 0
+	for d in $DRIVERS; do
+		both "matrix_patched $d" "matrix_base $d"
+		jobs+=("$LOGS/matrix-$f-base-$d/job" "$LOGS/matrix-$f-$d/job")
+	done
+	awk -f "$lab/matrix.awk" "${jobs[@]}"
+}
+
+do_faults()	# [ARGUMENT-OF-THE-TEST...]
+{
+	local f=$FLAVOUR log=$LOGS/faults-$FLAVOUR
+	step "fault injection, $f"
+	try "faults $f: kernel" kernel "$f" || return 0
+	try "faults $f: programs" "$lab/guest.sh" programs || return 0
+	try "faults $f: no complaint of the kernel" env NAME="faults-$f" "$lab/run.sh" "$f" faults "$@" || :
+	grep -E '^(not )?ok' "$log/job" | sed 's/^/# /' || :
+	ktap "$log/job" | results "faults $f:"
+	try "faults $f: complete" planned "$log/job" || :
+}
+
+# A kernel that follows every probe by a removal and another probe.  Each driver
+# is bound and loaded again, each node streams afterwards.
+do_reprobe()
+{
+	local log=$LOGS/reprobe-uml image
+	step "every probe twice, uml"
+	try "reprobe uml: kernel" kernel uml || return 0
+	try "reprobe uml: programs" "$lab/guest.sh" programs || return 0
+	image=$(VARIANT=reprobe "$lab/kernel.sh" uml) || { result fail "reprobe uml: kernel of its own"; return 0; }
+	try "reprobe uml: no complaint of the kernel" env KERNEL="$image" NAME=reprobe-uml "$lab/run.sh" uml matrix -s module-unload -t open || :
+	ktap "$log/job" | results "reprobe uml:"
+	try "reprobe uml: complete" planned "$log/job" || :
+}
+
+do_compliance()	# FLAVOUR DRIVER...
+{
+	local f=$1 log=$LOGS/compliance-$1
+	shift
+	step "compliance, $f: $*"
 	try "compliance $f: kernel" kernel "$f" || return 0
-	try "compliance $f: no complaint of the kernel" env NAME="compliance-$f" "$lab/run.sh" "$f" compliance || :
-	compliance_results "$log/job" >"$log/results"
-	results "compliance $f:" <"$log/results"
-	# each one that began must have a total
-	n=$(grep -c '^=== ' "$log/job" || :)
-	try "compliance $f: $n programs complete" [ "$n" -gt 0 -a "$n" = "$(wc -l <"$log/results")" ] || :
+	try "compliance $f: no complaint of the kernel" env NAME="compliance-$f" "$lab/run.sh" "$f" compliance "$@" || :
+	ktap "$log/job" | results "compliance $f:"
+	try "compliance $f: complete" planned "$log/job" || :
+}
+
+# vivid not in UML: jobs/compliance.sh says why
+do_compliance_x86_64() { do_compliance x86_64 vivid; }
+do_compliance_uml() { do_compliance uml vim2m vicodec visl vimc; }
+
+do_sequences()	# FLAVOUR
+{
+	local f=$1 log=$LOGS/sequences-$1
+	step "sequences of test-media, $f"
+	try "sequences $f: kernel" kernel "$f" || return 0
+	try "sequences $f: no complaint of the kernel" env NAME="sequences-$f" "$lab/run.sh" "$f" sequences || :
+	ktap "$log/job" | results "sequences $f:"
+	try "sequences $f: complete" planned "$log/job" || :
 }
 
 do_stress()	# FLAVOUR
@@ -170,8 +270,21 @@ do_stress()	# FLAVOUR
 	step "stress, $f, $CYCLES cycles"
 	try "stress $f: kernel" kernel "$f" || return 0
 	try "stress $f: programs" "$lab/guest.sh" programs || return 0
-	try "stress $f" env NAME="stress-$f" "$lab/run.sh" "$f" stress "$CYCLES" || :
-	sed -n 's/^RESULT\t\([^\t]*\)\t[a-z]*\t\(.*\)/# \1: \2/p' "$LOGS/stress-$f/job"
+	try "stress $f" env NAME="stress-$f" TIMEOUT=$((400 + 15 * CYCLES)) "$lab/run.sh" "$f" stress "$CYCLES" || :
+	sed -n 's/^RESULT\t\([^\t]*\)\t[a-z]*\t\(.*\)/# \1: \2/p; s/^.* unbinds: min /# &/p' "$LOGS/stress-$f/job"
+}
+
+# Without TYPE all of them
+do_torture()	# FLAVOUR SECONDS [TYPE...]
+{
+	local f=$1 log=$LOGS/torture-$1
+	shift
+	step "torture, $f, $*"
+	try "torture $f: kernel" kernel "$f" || return 0
+	try "torture $f: no complaint of the kernel" env NAME="torture-$f" TIMEOUT=$((300 + 4 * $1)) "$lab/run.sh" "$f" torture "$@" || :
+	ktap "$log/job" | results "torture $f:"
+	grep '^#' "$log/job" || :
+	try "torture $f: complete" planned "$log/job" || :
 }
 
 do_lint()
@@ -214,8 +327,18 @@ case " $FLAVOURS " in
 *" $FLAVOUR "*) ;;
 *) die "FLAVOUR=$FLAVOUR is unknown; there is: $FLAVOURS" ;;
 esac
+# of the programs: "" is that of the kernel
+case $FLAVOUR-$BITS in
+*-64)	ABI= ;;
+x86_64-32|x86_64-32t64)	ABI=-$BITS ;;
+*-32|*-32t64)	die "FLAVOUR=$FLAVOUR runs no 32-bit programs: give FLAVOUR=x86_64" ;;
+*)	die "BITS=$BITS is unknown; there is: 64 32 32t64" ;;
+esac
 case $CYCLES in
 *[!0-9]*|"") die "CYCLES=$CYCLES is not a number" ;;
+esac
+case $MINUTES in
+*[!0-9]*|"") die "MINUTES=$MINUTES is not a number" ;;
 esac
 
 case ${1:-} in
@@ -225,9 +348,21 @@ kunit|selftest)
 baseline)
 	do_baseline "$FLAVOUR"
 	;;
-compliance|stress)
-	# not in UML: jobs/compliance.sh says why
-	do_"$1" x86_64
+compliance)
+	both do_compliance_x86_64 do_compliance_uml
+	;;
+sequences|stress)
+	do_"$1" "$FLAVOUR"
+	;;
+matrix|reprobe)
+	do_"$1"
+	;;
+torture)
+	# shellcheck disable=SC2086
+	do_torture "$FLAVOUR" $((60 * MINUTES)) $TYPE
+	;;
+faults)
+	do_faults -e 20
 	;;
 lint)
 	do_lint
@@ -238,13 +373,33 @@ check)
 	do_selftest uml -v vid_cap
 	;;
 test)
+	# In UML, which has one CPU, and what takes two.  Whatever else there is,
+	# test-all does.
 	start=$(ms)
+	ABI=
+	do_lint quick
+	do_kunit uml
+	FLAVOUR=uml
+	both "do_selftest uml" do_matrix_quick
+	do_torture uml 10
+	do_kunit x86_64
+	step "$((($(ms) - start) / 60000)) minutes"
+	;;
+test-all)
+	start=$(ms)
+	ABI=
 	do_kunit uml
 	try "kernel: uml, base" kernel uml BASE || :
 	both "do_selftest uml" "do_baseline uml"
+	FLAVOUR=uml do_matrix
 	try "kernel: x86_64" kernel x86_64 || :
-	both "do_kunit x86_64" "do_compliance x86_64"
-	do_stress x86_64
+	both "do_kunit x86_64" do_compliance_x86_64
+	do_compat
+	do_torture x86_64 60
+	both do_compliance_uml "do_sequences uml"
+	FLAVOUR=uml
+	both "do_faults -e 20" do_reprobe
+	do_stress uml
 	do_lint
 	step "$((($(ms) - start) / 60000)) minutes"
 	;;
@@ -257,7 +412,7 @@ demo)
 	exec "$lab/demo/run.sh"
 	;;
 *)
-	die "usage: test.sh kunit|selftest|baseline|compliance|stress|lint|check|test|shell|demo"
+	die "usage: test.sh kunit|selftest|baseline|matrix|faults|reprobe|compliance|sequences|stress|torture|lint|check|test|test-all|shell|demo"
 	;;
 esac
 summary

@@ -66,7 +66,7 @@ static inline void __cdev_call_end(struct cdev *cdev,
  * that the owner, who wakes it after cdev_disconnect(), does not wait for it
  * in vain in cdev_drain().
  *
- * Context: any.
+ * Context: any; does not sleep.
  * Return: true from cdev_disconnect() on, and before cdev_connect().
  */
 static inline bool cdev_is_disconnected(struct cdev *cdev)
@@ -91,7 +91,8 @@ static inline bool cdev_is_disconnected(struct cdev *cdev)
  * A successful cdev_enter() is ordered after cdev_connect() and, by the failure
  * of every later one, before cdev_disconnect().
  *
- * Context: task context. Lockdep takes it for a read lock acquired by trylock.
+ * Context: task context; does not sleep. Lockdep takes it for a read lock
+ * acquired by trylock.
  * Return: true if the call may go on, and must end in cdev_exit(); false if
  * the device is disconnected, and the call has to return -ENODEV without
  * touching anything that belongs to the driver.
@@ -118,7 +119,7 @@ static __always_inline bool __must_check cdev_enter(struct cdev *cdev,
  * call gone the remover goes on and may free @cdev, so that nothing but the
  * address of the counter is used once it was decremented.
  *
- * Context: the task that called cdev_enter().
+ * Context: the task that called cdev_enter(); does not sleep.
  */
 static __always_inline void cdev_exit(struct cdev *cdev, struct cdev_call *call)
 {

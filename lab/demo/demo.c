@@ -16,7 +16,7 @@
 #include <sys/epoll.h>
 #include <sys/select.h>
 
-#include "media_tests/v4l2_removal.h"
+#include "m2m.h"
 
 #define MAX_APPS	24
 /* To get ready, with a debug kernel in an emulator */
@@ -41,6 +41,8 @@ struct app {
 };
 
 struct demo {
+	const struct vr_driver *drv;
+	const char *node;	/* for what any video node will do */
 	int phase;		/* enum phase, set by main() */
 	int napps;
 	struct app app[MAX_APPS];
@@ -70,7 +72,7 @@ static int app_open(struct app *app, const char *name)
 	char path[64];
 	int fd;
 
-	if (!vr_find_video("vivid", name, path, sizeof(path)))
+	if (!vr_find_video(app->demo->drv->name, name, path, sizeof(path)))
 		give_up(app, "no node %s", name);
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
@@ -83,7 +85,7 @@ static int app_open_media(struct app *app)
 	char path[64];
 	int fd;
 
-	if (!vr_find_media("vivid", "platform:vivid-000", path, sizeof(path)))
+	if (!vr_find_media(app->demo->drv->name, "", path, sizeof(path)))
 		give_up(app, "no media node");
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
@@ -167,11 +169,71 @@ static void run_dqbuf(struct app *app)
 
 static int app_open_events(struct app *app)
 {
-	int fd = app_open(app, "vivid-000-vid-cap");
+	int fd = app_open(app, app->demo->node);
 
-	if (vr_subscribe_ctrl(fd))
+	/* of a control that only vivid has; who sleeps does so without one */
+	if (vr_subscribe_ctrl(fd) && !strcmp(app->demo->drv->name, "vivid"))
 		give_up(app, "VIDIOC_SUBSCRIBE_EVENT");
 	return fd;
+}
+
+/* DQBUF on one queue of a mem2mem device, when nothing is fed into the other */
+static void run_m2m_dqbuf(struct app *app, bool output)
+{
+	int fd = app_open(app, app->demo->node), ret;
+	struct vr_queue q, other;
+	__u32 m2m = m2m_caps(fd);
+
+	m2m_queue_init(&q, fd, m2m, output);
+	m2m_queue_init(&other, fd, m2m, !output);
+	if (vr_queue_alloc(&other) || vr_queue_alloc(&q) ||
+	    vr_ioctl(fd, VIDIOC_STREAMON, &other.type) ||
+	    vr_ioctl(fd, VIDIOC_STREAMON, &q.type))
+		give_up(app, "cannot stream");
+	/* output buffers may be for requests only; it blocks without them too */
+	if (!output && vr_qbuf(&q, 0))
+		give_up(app, "VIDIOC_QBUF");
+	ready(app, "DQBUF");
+	ret = vr_dqbuf(&q);
+	returned(app, ret, errno);
+	keep(app, fd, VIDIOC_QUERYCAP);
+}
+
+static void run_m2m_capture(struct app *app)
+{
+	run_m2m_dqbuf(app, false);
+}
+
+static void run_m2m_output(struct app *app)
+{
+	run_m2m_dqbuf(app, true);
+}
+
+/* Both queues of a mem2mem device, as fast as it goes */
+static void run_m2m(struct app *app)
+{
+	int fd = app_open(app, app->demo->node), index;
+	struct vr_queue out, in;
+	__u32 m2m = m2m_caps(fd);
+
+	m2m_queue_init(&out, fd, m2m, true);
+	m2m_queue_init(&in, fd, m2m, false);
+	if (vr_queue_start(&out) || vr_queue_start(&in))
+		give_up(app, "cannot stream");
+	app->flows = true;
+	ready(app, "DQBUF, QBUF");
+	do {
+		index = vr_dqbuf(&in);
+		if (index >= 0 && vr_qbuf(&in, index))
+			index = -1;
+		if (index >= 0)
+			index = vr_dqbuf(&out);
+		if (index >= 0 && vr_qbuf(&out, index))
+			index = -1;
+		app->call.calls++;
+	} while (index >= 0);
+	returned(app, -1, errno);
+	keep(app, fd, VIDIOC_QUERYCAP);
 }
 
 static void run_dqevent(struct app *app)
@@ -274,14 +336,26 @@ static bool fill_and_check(unsigned char *mem, unsigned char *other, size_t len,
 	return true;
 }
 
+/* One queue of the node, not one that another application streams on */
+static int app_queue(struct app *app, struct vr_queue *q, int fd)
+{
+	__u32 m2m = m2m_caps(fd);
+
+	if (!m2m)
+		return vr_queue_init(q, fd);
+	m2m_queue_init(q, fd, m2m, false);
+	return 0;
+}
+
 /* A buffer that is only mapped: nobody waits, it is used when all is over */
 static void run_mapped(struct app *app)
 {
-	int fd = app_open(app, "vivid-000-vbi-out");
+	bool vivid = !strcmp(app->demo->drv->name, "vivid");
+	int fd = app_open(app, vivid ? "vivid-000-vbi-out" : app->demo->node);
 	struct vr_queue q;
 	size_t len;
 
-	if (vr_queue_init(&q, fd) || vr_queue_alloc(&q))
+	if (app_queue(app, &q, fd) || vr_queue_alloc(&q))
 		give_up(app, "cannot map");
 	len = q.buf[0].len;
 	memset(q.buf[0].mem, 1, len);
@@ -300,12 +374,13 @@ static void run_mapped(struct app *app)
 static void run_dmabuf(struct app *app)
 {
 	struct v4l2_exportbuffer exp = { .flags = O_RDWR | O_CLOEXEC };
-	int fd = app_open(app, "vivid-000-touch-cap");
+	bool vivid = !strcmp(app->demo->drv->name, "vivid");
+	int fd = app_open(app, vivid ? "vivid-000-touch-cap" : app->demo->node);
 	unsigned char *mem, *again;
 	struct vr_queue q;
 	size_t len;
 
-	if (vr_queue_init(&q, fd) || vr_queue_alloc(&q))
+	if (app_queue(app, &q, fd) || vr_queue_alloc(&q))
 		give_up(app, "cannot allocate");
 	exp.type = q.type;
 	len = q.buf[0].len;
@@ -516,30 +591,57 @@ static int count_nodes(const char *driver)
 	return n;
 }
 
-static int vivid_start(struct demo *demo)
+/* What can be done with any video node of a media device */
+static int start_common(struct demo *demo)
+{
+	return start(demo, "blocked DQEVENT", run_dqevent) ||
+	       start(demo, "poll() asleep", run_poll) ||
+	       start(demo, "select() asleep", run_select) ||
+	       start(demo, "epoll_wait() asleep", run_epoll) ||
+	       start(demo, "mapped buffer", run_mapped) ||
+	       start(demo, "exported DMABUF", run_dmabuf) ||
+	       start(demo, "media descriptor", run_media);
+}
+
+static int start_vivid(struct demo *demo)
 {
 	/* first, since it sets the input */
 	return start(demo, "read() on VBI", run_read_vbi) ||
 	       start(demo, "capture streaming", run_capture) ||
 	       start(demo, "output streaming", run_output) ||
 	       start(demo, "blocked DQBUF", run_dqbuf) ||
-	       start(demo, "blocked DQEVENT", run_dqevent) ||
-	       start(demo, "poll() asleep", run_poll) ||
-	       start(demo, "select() asleep", run_select) ||
-	       start(demo, "epoll_wait() asleep", run_epoll) ||
 	       start(demo, "read() on radio", run_read_radio) ||
-	       start(demo, "mapped buffer", run_mapped) ||
-	       start(demo, "exported DMABUF", run_dmabuf) ||
-	       start(demo, "media descriptor", run_media) ||
+	       start_common(demo) ||
 	       start(demo, "request descriptor", run_request) ||
 	       start(demo, "CEC receiver", run_cec);
 }
 
+static int start_m2m(struct demo *demo)
+{
+	return start(demo, "streaming", run_m2m) ||
+	       start(demo, "DQBUF, capture queue", run_m2m_capture) ||
+	       start(demo, "DQBUF, output queue", run_m2m_output) ||
+	       start_common(demo);
+}
+
+/* It takes output buffers in requests only */
+static int start_visl(struct demo *demo)
+{
+	return start(demo, "DQBUF, capture queue", run_m2m_capture) ||
+	       start(demo, "DQBUF, output queue", run_m2m_output) ||
+	       start_common(demo);
+}
+
 static const struct {
 	struct vr_driver drv;
+	const char *node;
 	int (*start)(struct demo *demo);
 } drivers[] = {
-	{ { "vivid", "vivid.0" }, vivid_start },
+	{ { "vivid", "vivid.0" }, "vivid-000-vid-cap", start_vivid },
+	{ { "vim2m", "vim2m.0" }, "vim2m", start_m2m },
+	{ { "vicodec", "vicodec.0" }, "stateful-encoder", start_m2m },
+	{ { "vimc", "vimc.0" }, "Raw Capture 0", start_common },
+	{ { "visl", "visl.0" }, "visl", start_visl },
 };
 
 #define NDRIVERS	(sizeof(drivers) / sizeof(drivers[0]))
@@ -579,6 +681,8 @@ int main(int argc, char **argv)
 	demo = vr_shared(sizeof(*demo));
 	if (!demo)
 		return 2;
+	demo->drv = drv;
+	demo->node = drivers[n].node;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	nodes = count_nodes(drv->name);
 

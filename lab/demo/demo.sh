@@ -23,7 +23,11 @@ nodes=0 tests=0 failed=0
 for node in /sys/class/video4linux/*; do
 	[ "$(basename "$(readlink "$node/device/driver")")" = "$driver" ] || continue
 	read -r name <"$node/name"
-	out=$(timeout -s KILL 300 v4l2-compliance -P -d "/dev/${node##*/}" 2>&1)
+	case $node in
+	*subdev*) opt=-u ;;
+	*) opt=-d ;;
+	esac
+	out=$(timeout -s KILL 300 v4l2-compliance -P $opt "/dev/${node##*/}" 2>&1)
 	# Total for vivid device /dev/video0: 48, Succeeded: 48, Failed: 0, Warnings: 0
 	total=$(echo "$out" | sed -n 's/^Total for .*: \([0-9]*\), Succeeded: [0-9]*, Failed: \([0-9]*\),.*/\1 \2/p')
 	echo "$name: ${total:-did not end}" | sed 's/ \([0-9]*\)$/ tests, \1 failed/'

@@ -1,66 +1,102 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * stress DRIVER CYCLES [WORKERS]: WORKERS processes (default 8) open nodes of
- * the driver at random and stream, read, write, poll, wait for events, map,
- * and close, while it is unbound and bound CYCLES times under them.
+ * stress DRIVER[,DRIVER...]|all CYCLES [WORKERS]: WORKERS processes (default: 8,
+ * or 4 for each driver) open nodes of the drivers at random and stream (both
+ * queues of a m2m device, with requests where it takes them), read, write, poll,
+ * wait for events, map, pass DMABUFs from one driver to another, set up subdevs
+ * and links, and close, some of it much later.  Under them all the drivers are
+ * unbound and bound CYCLES times, each at a moment of its own, so that they
+ * overlap.
  *
- * Fails if an unbind or a bind does not return in time, or if a worker's call
- * is still in progress some seconds after the device it was made on is gone
- * (such a worker is killed and replaced).  What calls answered is counted and
- * shown; which errors are fine depends on what else goes on, so they are for
- * the reader, except that after an unbind there is only one.
+ * Fails if an unbind or a bind does not return in time; if a worker's call is
+ * still asleep some seconds after the device it was made on is gone (such a
+ * worker is killed and replaced); or if memory, or the highest minor number, has
+ * grown once everything is closed and unbound.  What calls answered is counted and shown; which errors are
+ * fine depends on what else goes on, so they are for the reader.  So are the
+ * times of unbinding: with a debug kernel in an emulator, and more processes
+ * than processors, they say more about the load than about the driver.
  *
  * The result once more for scripts, as RESULT<TAB>check<TAB>pass|fail<TAB>seen.
  */
+#include <linux/v4l2-subdev.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 
-#include "media_tests/v4l2_removal.h"
+#include "m2m.h"
 
 #define MAX_WORKERS	64
 #define MAX_NODES	64
 #define MAX_ERRNO	134
-/* All these processes have to run on few processors */
-#define BIND_MS		60000
-/* A call may go on for that long after the unbind it was to be ended by */
+#define MAX_KEPT	6
+#define MAX_DRIVERS	5
+/*
+ * All these processes have to run on few processors, so time alone proves nothing:
+ * a call that began before the unbind hangs when it is asleep after so long, and
+ * in each of so many looks from then on.  One that merely got no processor is
+ * runnable.  An unbind may have to wait for such a one, so it gets more looks.
+ */
 #define LATE_US		(VR_CALL_MS * 1000ULL)
+#define LATE_LOOKS	100
+#define BIND_US		60000000ULL
+#define BIND_LOOKS	3000
+#define LOOK_MS		10
+/* And whatever the looks say */
+#define END_US		600000000ULL
 
 enum op {
 	OP_OPEN, OP_IOCTL, OP_CTRL, OP_SETUP, OP_STREAM, OP_DQBUF, OP_READ,
 	OP_WRITE, OP_POLL, OP_EPOLL, OP_DQEVENT, OP_REQUEST, OP_CEC, OP_MMAP,
-	OP_SIMULATED, OP_CLOSE, NOPS
+	OP_DMABUF, OP_SUBDEV, OP_GRAPH, OP_SIMULATED, OP_CLOSE, NOPS
 };
 
 static const char * const op_names[NOPS] = {
 	"open", "ioctl", "control", "set up", "stream", "DQBUF", "read",
 	"write", "poll", "epoll", "DQEVENT", "request", "CEC", "mmap",
-	"simulated disconnect", "close",
+	"DMABUF", "subdev", "media graph", "simulated disconnect", "close",
 };
+
+static const struct vr_driver known[MAX_DRIVERS] = {
+	{ "vivid", "vivid.0" },
+	{ "vim2m", "vim2m.0" },
+	{ "vicodec", "vicodec.0" },
+	{ "vimc", "vimc.0" },
+	{ "visl", "visl.0" },
+};
+
+/* Those that are told to go */
+static struct vr_driver drivers[MAX_DRIVERS];
+static unsigned int ndrivers;
 
 struct worker {
 	pid_t pid;
-	/* the call it is in, or NOPS, and since when */
+	/* the call it is in, or NOPS; since when, and on whose node */
 	int op;
 	__u64 since;
+	unsigned int drv;
 	char node[32];
+	unsigned int looks;	/* main()'s, that found it asleep there */
 	unsigned int good[NOPS];
 	unsigned int bad[NOPS][MAX_ERRNO];
 };
 
 static struct shared {
 	int stop;
+	/* one frame of vicodec's encoder, for its decoders */
+	unsigned int frame_lock, frame_len;
+	unsigned char frame[1 << 19];
 	struct worker worker[MAX_WORKERS];
 } *shared;
-
-static const struct vr_driver *drv;
 
 /* ----------------------------------------------------------- the workers */
 
 static struct worker *me;
+static unsigned int drv;	/* whose node it is at */
 
 static void begin(enum op op)
 {
 	me->since = vr_now_us();
+	me->drv = drv;
 	__atomic_store_n(&me->op, op, __ATOMIC_SEQ_CST);
 }
 
@@ -95,39 +131,429 @@ static int add_node(const char *name, void *arg)
 	return ++l->n == MAX_NODES;
 }
 
+/* What outlives its device, and is closed at some time, and in some order */
+static struct kept {
+	int fd;
+	unsigned int drv;
+	void *mem;
+	size_t len;
+} kept[MAX_KEPT];
+
+static void let_go(struct kept *k)
+{
+	unsigned int here = drv;
+
+	drv = k->drv;
+	if (k->mem)
+		munmap(k->mem, k->len);
+	if (k->fd > 0) {
+		begin(OP_CLOSE);
+		end(close(k->fd));
+	}
+	drv = here;
+	memset(k, 0, sizeof(*k));
+}
+
+static void keep(int fd, void *mem, size_t len)
+{
+	struct kept *k = &kept[rnd(MAX_KEPT)];
+
+	let_go(k);
+	*k = (struct kept){ fd, drv, mem, len };
+}
+
+/* Now, or late */
+static void put(int fd)
+{
+	if (!rnd(3)) {
+		keep(fd, NULL, 0);
+		return;
+	}
+	begin(OP_CLOSE);
+	end(close(fd));
+}
+
+static bool is(const char *driver)
+{
+	return !strcmp(drivers[drv].name, driver);
+}
+
+/*
+ * Small frames: more of them, and User Mode Linux has one mapping of the host for
+ * each page.
+ */
+static void small_format(struct vr_queue *q)
+{
+	struct v4l2_format f = { .type = q->type };
+
+	if (vr_ioctl(q->fd, VIDIOC_G_FMT, &f))
+		return;
+	switch (q->type) {
+	case V4L2_BUF_TYPE_VIDEO_CAPTURE:
+	case V4L2_BUF_TYPE_VIDEO_OUTPUT:
+		f.fmt.pix.width = 320;
+		f.fmt.pix.height = 180;
+		f.fmt.pix.sizeimage = 0;
+		break;
+	case V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE:
+	case V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE:
+		f.fmt.pix_mp.width = 320;
+		f.fmt.pix_mp.height = 180;
+		f.fmt.pix_mp.plane_fmt[0].sizeimage = 0;
+		break;
+	default:
+		return;
+	}
+	vr_ioctl(q->fd, VIDIOC_S_FMT, &f);
+}
+
+/*
+ * vimc's scaled node shares a sensor with a raw one, and whichever starts second
+ * makes vimc WARN, on the base as well: so only the raw ones stream.
+ */
+static bool may_stream(const char *node)
+{
+	char path[64], name[64] = "";
+
+	if (!is("vimc"))
+		return true;
+	snprintf(path, sizeof(path), "/sys/class/video4linux/%s/name",
+		 strrchr(node, '/') + 1);
+	/* it may be gone meanwhile */
+	return !vr_read_line(path, name, sizeof(name)) &&
+	       !strncmp(name, "Raw", 3);
+}
+
+/* The formats along vimc's pipeline do not match by default. */
+static bool vimc_format(int fd)
+{
+	static const char * const sensors[] = { "Sensor A", "Sensor B" };
+	struct v4l2_subdev_format sf = {
+		.which = V4L2_SUBDEV_FORMAT_ACTIVE,
+		.format = {
+			.width = 640, .height = 480,
+			.code = MEDIA_BUS_FMT_SRGGB8_1X8,
+			.field = V4L2_FIELD_NONE,
+			.colorspace = V4L2_COLORSPACE_SRGB,
+		},
+	};
+	struct v4l2_format f = { .type = V4L2_BUF_TYPE_VIDEO_CAPTURE };
+	unsigned int i;
+	char path[64];
+	int sd;
+
+	for (i = 0; i < 2; i++) {
+		if (!vr_find_video("vimc", sensors[i], path, sizeof(path)))
+			continue;
+		sd = open(path, O_RDWR | O_CLOEXEC);
+		if (sd < 0)
+			continue;
+		begin(OP_SUBDEV);
+		end(vr_ioctl(sd, VIDIOC_SUBDEV_S_FMT, &sf));
+		put(sd);
+	}
+	if (vr_ioctl(fd, VIDIOC_G_FMT, &f))
+		return false;
+	f.fmt.pix.pixelformat = V4L2_PIX_FMT_SRGGB8;
+	f.fmt.pix.width = 640;
+	f.fmt.pix.height = 480;
+	return !vr_ioctl(fd, VIDIOC_S_FMT, &f);
+}
+
+static int set_up(struct vr_queue *q)
+{
+	int ret;
+
+	begin(OP_SETUP);
+	ret = end(vr_queue_alloc(q));
+	if (ret)
+		vr_queue_unmap(q);
+	return ret;
+}
+
+static int dequeue(struct vr_queue *q)
+{
+	begin(OP_DQBUF);
+	return end(vr_dqbuf(q));
+}
+
+static int queue(struct vr_queue *q, int index)
+{
+	begin(OP_STREAM);
+	return end(vr_qbuf(q, index));
+}
+
+static int start(struct vr_queue *q)
+{
+	begin(OP_STREAM);
+	return end(vr_ioctl(q->fd, VIDIOC_STREAMON, &q->type));
+}
+
 static void do_stream(int fd)
 {
 	struct vr_queue q;
 	unsigned int i, n;
-	long ret;
+	int ret;
 
 	begin(OP_SETUP);
-	ret = vr_queue_init(&q, fd);
+	ret = end(vr_queue_init(&q, fd));
+	if (ret)
+		return;
+	if (!is("vimc"))
+		small_format(&q);
+	else if (!vimc_format(fd))
+		return;
+	ret = set_up(&q);
+	for (i = 0; !ret && i < q.count; i++)
+		ret = queue(&q, i);
 	if (!ret)
-		ret = vr_queue_alloc(&q);
-	end(ret);
-	if (!ret) {
-		begin(OP_STREAM);
-		for (i = 0; !ret && i < q.count; i++)
-			ret = vr_qbuf(&q, i);
-		if (!ret)
-			ret = vr_ioctl(fd, VIDIOC_STREAMON, &q.type);
-		end(ret);
-	}
+		ret = start(&q);
 	n = rnd(8);
 	/* blocks for good once no buffer is left: then the unbind ends it */
 	for (i = 0; !ret && i < n; i++) {
-		int index;
+		int index = dequeue(&q);
 
-		begin(OP_DQBUF);
-		index = vr_dqbuf(&q);
-		if (end(index) < 0)
+		if (index < 0)
 			break;
-		if (rnd(3)) {
-			begin(OP_STREAM);
-			ret = end(vr_qbuf(&q, index));
+		if (rnd(3))
+			ret = queue(&q, index);
+	}
+	if (q.count && !rnd(4)) {
+		/* what is mapped stays, the handle goes */
+		keep(-1, q.buf[0].mem, q.buf[0].len);
+		q.buf[0].mem = NULL;
+	}
+	vr_queue_unmap(&q);
+}
+
+/* ------------------------------------------------------ mem2mem, requests */
+
+/* As in the driver: what the encoder puts before each frame, big endian */
+#define FWHT_HEADER	44
+#define FWHT_FLAGS	5	/* 32 bit words into it */
+
+static void frame_lock(void)
+{
+	while (__atomic_exchange_n(&shared->frame_lock, 1, __ATOMIC_ACQUIRE))
+		vr_nap(1);
+}
+
+static void frame_unlock(void)
+{
+	__atomic_store_n(&shared->frame_lock, 0, __ATOMIC_RELEASE);
+}
+
+/* Fill an output buffer of a decoder; the flags of the frame, or 0 */
+static __u32 put_frame(struct vr_queue *q, unsigned int i, bool header)
+{
+	unsigned int skip = header ? 0 : FWHT_HEADER, len;
+	__u32 flags = 0;
+
+	frame_lock();
+	len = shared->frame_len;
+	if (len > FWHT_HEADER && len <= q->buf[i].len) {
+		memcpy(q->buf[i].mem, shared->frame + skip, len - skip);
+		memcpy(&flags, shared->frame + FWHT_FLAGS * 4, sizeof(flags));
+	}
+	frame_unlock();
+	return __builtin_bswap32(flags);
+}
+
+static void take_frame(struct vr_queue *q, unsigned int i)
+{
+	frame_lock();
+	if (!shared->frame_len && q->buf[i].len <= sizeof(shared->frame)) {
+		memcpy(shared->frame, q->buf[i].mem, q->buf[i].len);
+		shared->frame_len = q->buf[i].len;
+	}
+	frame_unlock();
+}
+
+/* Queue an output buffer in a request of its own */
+static int queue_request(struct vr_queue *q, unsigned int i, int media)
+{
+	struct v4l2_ctrl_fwht_params params = {
+		.version = V4L2_FWHT_VERSION, .width = 640, .height = 360,
+	};
+	struct v4l2_ext_control ctrl = {
+		.id = V4L2_CID_STATELESS_FWHT_PARAMS,
+		.size = sizeof(params), .ptr = &params,
+	};
+	struct v4l2_ext_controls ctrls = {
+		.which = V4L2_CTRL_WHICH_REQUEST_VAL,
+		.count = 1, .controls = &ctrl,
+	};
+	struct pollfd p = { .events = POLLPRI };
+	int ret, req;
+
+	begin(OP_REQUEST);
+	if (end(ioctl(media, MEDIA_IOC_REQUEST_ALLOC, &req)) < 0)
+		return -1;
+	if (is("vicodec")) {
+		params.flags = put_frame(q, i, false);
+		ctrls.request_fd = req;
+		begin(OP_CTRL);
+		end(ioctl(q->fd, VIDIOC_S_EXT_CTRLS, &ctrls));
+	}
+	begin(OP_STREAM);
+	ret = end(vr_qbuf_req(q, i, req));
+	/* at times it is never queued, and only closed */
+	if (!ret && rnd(8)) {
+		begin(OP_REQUEST);
+		ret = end(ioctl(req, MEDIA_REQUEST_IOC_QUEUE, NULL));
+		if (!ret && !rnd(4)) {
+			p.fd = req;
+			begin(OP_POLL);
+			end(poll(&p, 1, rnd(2) ? -1 : 20));
 		}
 	}
+	put(req);
+	return ret;
+}
+
+static void do_m2m(int fd, const char *node, __u32 caps)
+{
+	struct v4l2_requestbuffers none = { .memory = V4L2_MEMORY_MMAP };
+	struct vr_queue in, out;
+	char path[64], name[64] = "";
+	/* the queue that nobody feeds, if any: then the other one is blocked on */
+	enum { BOTH, NO_OUT, NO_CAP, NMODES } mode = rnd(NMODES);
+	bool encoder;
+	int media = -1, ret, index;
+	unsigned int i, n;
+
+	snprintf(path, sizeof(path), "/sys/class/video4linux/%s/name",
+		 strrchr(node, '/') + 1);
+	vr_read_line(path, name, sizeof(name));
+	encoder = strstr(name, "encoder");
+	m2m_queue_init(&out, fd, caps, true);
+	small_format(&out);
+	m2m_queue_init(&in, fd, caps, false);
+	small_format(&in);
+	none.type = out.type;
+	begin(OP_SETUP);
+	if (end(vr_ioctl(fd, VIDIOC_REQBUFS, &none)) < 0)
+		return;
+	if ((none.capabilities & V4L2_BUF_CAP_SUPPORTS_REQUESTS) && rnd(4) &&
+	    vr_find_media(drivers[drv].name, "", path, sizeof(path)))
+		media = open(path, O_RDWR | O_CLOEXEC);
+	ret = set_up(&out);
+	if (!ret)
+		ret = set_up(&in);
+	for (i = 0; !ret && mode != NO_CAP && i < in.count; i++)
+		ret = queue(&in, i);
+	if (!ret && !rnd(2))
+		ret = start(&out) < 0 || start(&in) < 0;
+	for (i = 0; !ret && mode != NO_OUT && i < out.count; i++) {
+		if (media >= 0) {
+			ret = queue_request(&out, i, media);
+		} else {
+			if (is("vicodec") && !encoder)
+				put_frame(&out, i, true);
+			ret = queue(&out, i);
+		}
+	}
+	/* a second STREAMON does nothing */
+	if (!ret)
+		ret = start(&out) < 0 || start(&in) < 0;
+	n = rnd(8);
+	for (i = 0; !ret && i < n; i++) {
+		bool cap = mode == BOTH ? rnd(2) : mode == NO_OUT;
+
+		index = dequeue(cap ? &in : &out);
+		if (index < 0)
+			break;
+		if (cap && encoder)
+			take_frame(&in, index);
+		if (mode == BOTH && rnd(4) && (cap || media < 0))
+			ret = queue(cap ? &in : &out, index);
+	}
+	if (!rnd(4)) {
+		begin(OP_STREAM);
+		end(vr_ioctl(fd, VIDIOC_STREAMOFF, rnd(2) ? &in.type :
+							    &out.type));
+	}
+	if (media >= 0)
+		put(media);
+	vr_queue_unmap(&out);
+	vr_queue_unmap(&in);
+}
+
+/* ------------------------------------------------------------- the others */
+
+static bool pick(unsigned int d, char *path, size_t size);
+
+/* A buffer of this node, in the output queue of another, of any driver */
+static void do_dmabuf(int fd)
+{
+	struct v4l2_requestbuffers req = {
+		.count = 2, .memory = V4L2_MEMORY_DMABUF,
+	};
+	struct v4l2_exportbuffer exp = { .flags = O_RDWR | O_CLOEXEC };
+	unsigned int here = drv;
+	struct vr_queue q, other;
+	struct vr_buf vb;
+	char path[32];
+	__u32 m2m;
+	int fd2;
+
+	m2m = m2m_caps(fd);
+	if (m2m)
+		m2m_queue_init(&q, fd, m2m, false);
+	else if (vr_queue_init(&q, fd))
+		return;
+	small_format(&q);
+	if (set_up(&q))
+		return;
+	exp.type = q.type;
+	begin(OP_DMABUF);
+	if (end(vr_ioctl(fd, VIDIOC_EXPBUF, &exp)) < 0)
+		goto unmap;
+
+	drv = rnd(ndrivers);
+	if (!pick(drv, path, sizeof(path)))
+		goto done;
+	begin(OP_OPEN);
+	fd2 = end(open(path, O_RDWR | O_CLOEXEC));
+	if (fd2 < 0)
+		goto done;
+	m2m = m2m_caps(fd2);
+	if (m2m) {
+		m2m_queue_init(&other, fd2, m2m, true);
+	} else if (vr_queue_init(&other, fd2)) {
+		put(fd2);
+		goto done;
+	}
+	small_format(&other);
+	req.type = other.type;
+	begin(OP_DMABUF);
+	if (!end(vr_ioctl(fd2, VIDIOC_REQBUFS, &req))) {
+		vr_buf_init(&other, &vb, 0);
+		vb.b.memory = V4L2_MEMORY_DMABUF;
+		vb.b.field = V4L2_FIELD_NONE;
+		if (other.mplane) {
+			vb.plane.m.fd = exp.fd;
+			vb.plane.bytesused = q.buf[0].len;
+		} else {
+			vb.b.m.fd = exp.fd;
+			vb.b.bytesused = q.buf[0].len;
+		}
+		begin(OP_DMABUF);
+		if (!end(vr_ioctl(fd2, VIDIOC_QBUF, &vb.b))) {
+			start(&other);
+			vr_nap(rnd(100));
+		}
+	}
+	put(fd2);
+done:
+	drv = here;
+	if (rnd(2)) {
+		keep(exp.fd, q.buf[0].mem, q.buf[0].len);
+		q.buf[0].mem = NULL;
+	} else {
+		close(exp.fd);
+	}
+unmap:
 	vr_queue_unmap(&q);
 }
 
@@ -168,14 +594,86 @@ static void do_poll(int fd)
 	else
 		end(-1);
 	/* sometimes the watched file goes first, sometimes the watcher */
-	if (rnd(2))
-		close(efd);
+	put(efd);
+}
+
+static void do_dqevent(int fd)
+{
+	struct v4l2_event ev;
+
+	vr_subscribe_ctrl(fd);
+	begin(OP_DQEVENT);
+	end(ioctl(fd, VIDIOC_DQEVENT, &ev));
+}
+
+static void do_subdev(int fd)
+{
+	struct v4l2_subdev_mbus_code_enum code = {};
+	struct v4l2_subdev_capability cap = {};
+	struct v4l2_subdev_format f = {};
+	unsigned int i, n = rnd(10);
+
+	for (i = 0; i < n; i++) {
+		begin(OP_SUBDEV);
+		switch (rnd(4)) {
+		case 0:
+			end(ioctl(fd, VIDIOC_SUBDEV_QUERYCAP, &cap));
+			break;
+		case 1:
+			code.index = rnd(4);
+			end(ioctl(fd, VIDIOC_SUBDEV_ENUM_MBUS_CODE, &code));
+			break;
+		default:
+			f.which = rnd(2) ? V4L2_SUBDEV_FORMAT_TRY :
+					   V4L2_SUBDEV_FORMAT_ACTIVE;
+			f.pad = rnd(2);
+			if (!end(ioctl(fd, VIDIOC_SUBDEV_G_FMT, &f)) &&
+			    rnd(2)) {
+				begin(OP_SUBDEV);
+				end(ioctl(fd, VIDIOC_SUBDEV_S_FMT, &f));
+			}
+		}
+	}
+	if (!rnd(3))
+		do_dqevent(fd);
+	else if (!rnd(2))
+		do_poll(fd);
+}
+
+static void do_graph(int fd)
+{
+	struct media_entity_desc e = { .id = MEDIA_ENT_ID_FLAG_NEXT };
+	struct media_link_desc links[16] = {};
+	struct media_links_enum l = { .links = links };
+	struct media_v2_topology t = {};
+
+	begin(OP_GRAPH);
+	end(ioctl(fd, MEDIA_IOC_G_TOPOLOGY, &t));
+	for (;;) {
+		begin(OP_GRAPH);
+		if (end(ioctl(fd, MEDIA_IOC_ENUM_ENTITIES, &e)) < 0)
+			break;
+		if (e.links && e.links <= 16) {
+			l.entity = e.id;
+			begin(OP_GRAPH);
+			if (!end(ioctl(fd, MEDIA_IOC_ENUM_LINKS, &l))) {
+				/* as it is, and what is not allowed to be */
+				if (rnd(2))
+					links[0].flags ^= MEDIA_LNK_FL_ENABLED;
+				begin(OP_GRAPH);
+				end(ioctl(fd, MEDIA_IOC_SETUP_LINK, links));
+			}
+		}
+		e.id |= MEDIA_ENT_ID_FLAG_NEXT;
+	}
 }
 
 static void do_media(int fd)
 {
 	int req;
 
+	if (rnd(2))
+		do_graph(fd);
 	begin(OP_REQUEST);
 	if (end(ioctl(fd, MEDIA_IOC_REQUEST_ALLOC, &req)) < 0)
 		return;
@@ -184,9 +682,8 @@ static void do_media(int fd)
 	begin(OP_REQUEST);
 	end(ioctl(req, rnd(2) ? MEDIA_REQUEST_IOC_REINIT :
 				MEDIA_REQUEST_IOC_QUEUE));
-	/* left open at times: it outlives everything else */
-	if (rnd(2))
-		close(req);
+	/* it may outlive everything else */
+	put(req);
 }
 
 static void do_cec(int fd)
@@ -203,9 +700,14 @@ static void do_cec(int fd)
 static void use_node(int fd, const char *path)
 {
 	struct v4l2_capability cap;
-	struct v4l2_event ev;
+	unsigned int what;
+	__u32 m2m;
 	void *mem;
 
+	if (strstr(path, "subdev")) {
+		do_subdev(fd);
+		return;
+	}
 	if (strstr(path, "media")) {
 		do_media(fd);
 		return;
@@ -214,9 +716,16 @@ static void use_node(int fd, const char *path)
 		do_cec(fd);
 		return;
 	}
-	switch (rnd(20)) {
+	what = rnd(20);
+	if (what < 9 && !may_stream(path))
+		what += 9;
+	switch (what) {
 	case 0 ... 5:
-		do_stream(fd);
+		m2m = m2m_caps(fd);
+		if (m2m)
+			do_m2m(fd, path, m2m);
+		else
+			do_stream(fd);
 		break;
 	case 6 ... 8:
 		do_io(fd);
@@ -225,9 +734,7 @@ static void use_node(int fd, const char *path)
 		do_poll(fd);
 		break;
 	case 12 ... 13:
-		vr_subscribe_ctrl(fd);
-		begin(OP_DQEVENT);
-		end(ioctl(fd, VIDIOC_DQEVENT, &ev));
+		do_dqevent(fd);
 		break;
 	case 14:
 		begin(OP_CTRL);
@@ -241,10 +748,14 @@ static void use_node(int fd, const char *path)
 			munmap(mem, 4096);
 		break;
 	case 16:
-		if (rnd(4))
+		if (rnd(4) || !is("vivid"))
 			break;
 		begin(OP_SIMULATED);
 		end(vr_set_ctrl(fd, VR_CID_DISCONNECT, 1));
+		break;
+	case 17:
+		if (may_stream(path))
+			do_dmabuf(fd);
 		break;
 	default:
 		break;
@@ -256,24 +767,34 @@ static void use_node(int fd, const char *path)
 		vr_nap(rnd(300));
 }
 
+/* A node of driver @d, or false */
+static bool pick(unsigned int d, char *path, size_t size)
+{
+	struct list list = {};
+
+	if (!vr_for_each(VR_VIDEO, drivers[d].name, add_node, &list) &&
+	    !vr_for_each(VR_MEDIA, drivers[d].name, add_node, &list))
+		vr_for_each(VR_CEC, drivers[d].name, add_node, &list);
+	if (!list.n)
+		return false;
+	snprintf(path, size, "%s", list.path[rnd(list.n)]);
+	return true;
+}
+
 static void __attribute__((noreturn)) worker(void)
 {
-	struct list list;
-	const char *path;
+	char path[32];
+	unsigned int i;
 	int fd;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	srandom(getpid());
 	while (!__atomic_load_n(&shared->stop, __ATOMIC_SEQ_CST)) {
-		list.n = 0;
-		if (!vr_for_each(VR_VIDEO, drv->name, add_node, &list) &&
-		    !vr_for_each(VR_MEDIA, drv->name, add_node, &list))
-			vr_for_each(VR_CEC, drv->name, add_node, &list);
-		if (!list.n) {
-			vr_nap(50);
+		drv = rnd(ndrivers);
+		if (!pick(drv, path, sizeof(path))) {
+			vr_nap(10);
 			continue;
 		}
-		path = list.path[rnd(list.n)];
 		snprintf(me->node, sizeof(me->node), "%s", path);
 		begin(OP_OPEN);
 		fd = end(open(path, O_RDWR | O_CLOEXEC |
@@ -283,76 +804,597 @@ static void __attribute__((noreturn)) worker(void)
 			continue;
 		}
 		use_node(fd, path);
-		begin(OP_CLOSE);
-		end(close(fd));
+		put(fd);
 	}
+	for (i = 0; i < MAX_KEPT; i++)
+		let_go(&kept[i]);
 	_exit(0);
+}
+
+/* --------------------------------------------------------------- memory */
+
+#define MAX_FIGURES	400
+
+/* Objects in each slab cache, and some of /proc/meminfo in KiB */
+struct figures {
+	unsigned int n;
+	struct figure {
+		char name[48];
+		bool kib;
+		long value;
+	} f[MAX_FIGURES];
+};
+
+/*
+ * KASAN keeps what was freed in quarantine, and SLUB keeps free objects at hand:
+ * shrinking a cache gives up both, and dentries and inodes are only cached.
+ */
+static void shrink(void)
+{
+	char path[PATH_MAX];
+	struct dirent *de;
+	DIR *d;
+	int fd;
+
+	fd = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		if (write(fd, "2", 1) < 0)
+			perror("drop_caches");
+		close(fd);
+	}
+	d = opendir("/sys/kernel/slab");
+	while (d && (de = readdir(d))) {
+		snprintf(path, sizeof(path), "/sys/kernel/slab/%s/shrink",
+			 de->d_name);
+		fd = open(path, O_WRONLY | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		if (write(fd, "1", 1) < 0)
+			perror(path);
+		close(fd);
+	}
+	if (d)
+		closedir(d);
+}
+
+static bool get_figures(struct figures *fs)
+{
+	static const char * const wanted[] = {
+		"SUnreclaim:", "VmallocUsed:", "Percpu:",
+	};
+	char line[512];
+	struct figure *f;
+	unsigned int i;
+	FILE *file;
+
+	shrink();
+	fs->n = 0;
+	file = fopen("/proc/slabinfo", "r");
+	if (!file)
+		return false;
+	while (fs->n < MAX_FIGURES && fgets(line, sizeof(line), file)) {
+		f = &fs->f[fs->n];
+		f->kib = false;
+		if (line[0] != '#' &&
+		    sscanf(line, "%47s %ld", f->name, &f->value) == 2)
+			fs->n++;
+	}
+	fclose(file);
+	file = fopen("/proc/meminfo", "r");
+	while (file && fs->n < MAX_FIGURES && fgets(line, sizeof(line), file)) {
+		f = &fs->f[fs->n];
+		f->kib = true;
+		if (sscanf(line, "%47s %ld", f->name, &f->value) != 2)
+			continue;
+		for (i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
+			if (!strcmp(f->name, wanted[i]))
+				fs->n++;
+	}
+	if (file)
+		fclose(file);
+	return fs->n > 0;
+}
+
+static long figure(const struct figures *fs, const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < fs->n; i++)
+		if (!strcmp(fs->f[i].name, name))
+			return fs->f[i].value;
+	return 0;
+}
+
+/*
+ * Not memory of the drivers: areas of vmalloc() are given back in bulk, after some
+ * 32 MiB (VmallocUsed counts exactly); what kmemleak and debugobjects keep is about
+ * other memory.  Nor is the sum of these and all other caches, each of which is
+ * counted by itself.
+ */
+static bool is_counted(const struct figure *f)
+{
+	static const char * const others[] = {
+		"vmap_area", "kmemleak_object", "kmemleak_scan_area",
+		"debug_objects_cache", "SUnreclaim:",
+	};
+	unsigned int i;
+
+	for (i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (!strcmp(f->name, others[i]))
+			return false;
+	return true;
+}
+
+/*
+ * The tolerance.  What leaks with every cycle leaks at least one object, or one
+ * page, in each: half of that is too much.  Less often is for kmemleak to find.
+ * Below some absolute number it is noise: the kernel's own threads, a log line,
+ * this process; a slab or a chunk of per-CPU memory that one object keeps.
+ */
+static long too_much(const struct figure *f, unsigned int cycles)
+{
+	long floor = f->kib ? 2048 : 128;
+	long tolerated = (f->kib ? 4L : 1L) * cycles / 2;
+
+	return tolerated > floor ? tolerated : floor;
+}
+
+/* Prints what grew, if told to; returns how many figures did */
+static unsigned int grown(const struct figures *before,
+			  const struct figures *after, unsigned int cycles,
+			  bool print)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < after->n; i++) {
+		const struct figure *f = &after->f[i];
+		long was = figure(before, f->name);
+
+		if (!is_counted(f) || f->value - was < too_much(f, cycles))
+			continue;
+		n++;
+		if (print)
+			printf("memory: %s was %ld%s, is %ld after %u cycles\n",
+			       f->name, was, f->kib ? " KiB" : "", f->value,
+			       cycles);
+	}
+	return n;
+}
+
+#define SETTLE_US	90000000ULL
+
+/*
+ * All is closed and unbound.  DEBUG_KOBJECT_RELEASE delays each release by up to
+ * 4 s, parents after their children: so what is measured here falls for a while.
+ * The reference is what it has fallen to when it does not for 8 s.
+ */
+static bool reference(struct figures *fs)
+{
+	__u64 end = vr_now_us() + SETTLE_US, still = vr_now_us() + 8000000;
+	struct figures now;
+
+	if (!get_figures(fs))
+		return false;
+	while (vr_now_us() < still && vr_now_us() < end) {
+		unsigned int i;
+
+		vr_nap(2000);
+		get_figures(&now);
+		for (i = 0; i < fs->n; i++)
+			if (!fs->f[i].kib && figure(&now, fs->f[i].name) + 16 <
+					     fs->f[i].value)
+				break;
+		if (i < fs->n) {
+			*fs = now;
+			still = vr_now_us() + 8000000;
+		}
+	}
+	*fs = now;
+	return true;
+}
+
+/* ---------------------------------------------------- drains and minors */
+
+#define TRACING		"/sys/kernel/tracing/"
+
+/* How long each cdev_drain() waited */
+static struct {
+	int fd;
+	unsigned int n, room;
+	__u32 *us;
+	char text[8192];
+	size_t len;
+} drains = { .fd = -1 };
+
+static void start_drains(void)
+{
+	int fd = open(TRACING "events/cdev/cdev_drain_end/enable",
+		      O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, "1", 1) < 0) {
+		printf("drains: this kernel has no trace event for them\n");
+		return;
+	}
+	close(fd);
+	drains.fd = open(TRACING "trace_pipe",
+			 O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (drains.fd < 0)
+		perror(TRACING "trace_pipe");
+}
+
+static void add_drain(const char *line)
+{
+	const char *ns = strstr(line, "waited_ns=");
+
+	if (!ns)
+		return;
+	if (drains.n == drains.room) {
+		drains.room = drains.room * 2 + 1024;
+		drains.us = realloc(drains.us, drains.room * sizeof(__u32));
+		if (!drains.us) {
+			perror("drains");
+			exit(2);
+		}
+	}
+	drains.us[drains.n++] = atoll(ns + strlen("waited_ns=")) / 1000;
+}
+
+/* The kernel keeps some ten thousand of them: to be called after each round */
+static void read_drains(void)
+{
+	char *line, *end;
+	ssize_t ret;
+
+	if (drains.fd < 0)
+		return;
+	while ((ret = read(drains.fd, drains.text + drains.len,
+			   sizeof(drains.text) - 1 - drains.len)) > 0) {
+		drains.len += ret;
+		drains.text[drains.len] = '\0';
+		for (line = drains.text; (end = strchr(line, '\n')); line = end + 1) {
+			*end = '\0';
+			add_drain(line);
+		}
+		drains.len -= line - drains.text;
+		memmove(drains.text, line, drains.len);
+	}
+}
+
+/* Of the nodes that there are */
+static int highest_minor(void)
+{
+	int minor, highest = -1;
+	char path[PATH_MAX];
+	struct dirent *de;
+	FILE *file;
+	DIR *d;
+
+	d = opendir("/sys/class/video4linux");
+	while (d && (de = readdir(d))) {
+		snprintf(path, sizeof(path), "/sys/class/video4linux/%s/dev",
+			 de->d_name);
+		file = fopen(path, "r");
+		if (!file)
+			continue;
+		if (fscanf(file, "%*d:%d", &minor) == 1 && minor > highest)
+			highest = minor;
+		fclose(file);
+	}
+	if (d)
+		closedir(d);
+	return highest;
+}
+
+/* -------------------------------------------------------- unbind and bind */
+
+static unsigned int nworkers, hung, died;
+
+static void spawn(struct worker *w)
+{
+	pid_t pid;
+
+	w->op = NOPS;
+	w->looks = 0;
+	pid = fork();
+	if (!pid) {
+		me = w;
+		worker();
+	}
+	w->pid = pid;
+}
+
+/* Is it in a call on @d, which began before that was unbound? */
+static bool is_late(struct worker *w, unsigned int d, __u64 unbound)
+{
+	return w->pid > 0 &&
+	       __atomic_load_n(&w->op, __ATOMIC_SEQ_CST) != NOPS &&
+	       w->since < unbound && w->drv == d;
+}
+
+static bool is_asleep(pid_t pid)
+{
+	char path[64], line[512], *p;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	if (vr_read_line(path, line, sizeof(line)))
+		return false;
+	p = strrchr(line, ')');
+	return p && (!strncmp(p, ") S", 3) || !strncmp(p, ") D", 3));
+}
+
+/* Is the call of @w still asleep, although it was to end at @since? */
+static bool hangs(struct worker *w, __u64 since)
+{
+	__u64 now = vr_now_us();
+
+	if (now < since + LATE_US)
+		return false;
+	w->looks = is_asleep(w->pid) ? w->looks + 1 : 0;
+	return w->looks >= LATE_LOOKS || now > since + END_US;
+}
+
+/* Kill it; say so only once for each call of each driver */
+static void end_hung(struct worker *w)
+{
+	static unsigned int said[MAX_DRIVERS][NOPS];
+	__u64 limit = vr_now_us() + END_US;
+	int op = w->op;
+
+	hung++;
+	if (op < NOPS && !said[w->drv][op]++)
+		printf("%s: in %s of %s for %llu s, in spite of the unbind\n",
+		       drivers[w->drv].name, op_names[op], w->node,
+		       (vr_now_us() - w->since) / 1000000);
+	kill(w->pid, SIGKILL);
+	while (waitpid(w->pid, NULL, WNOHANG) == 0) {
+		if (vr_now_us() > limit) {
+			printf("%s: and not even SIGKILL ends it\n", w->node);
+			break;
+		}
+		vr_nap(1);
+	}
+	w->pid = 0;
+}
+
+static void reap(bool replace)
+{
+	unsigned int i;
+	int st;
+
+	for (i = 0; i < nworkers; i++) {
+		struct worker *w = &shared->worker[i];
+
+		if (w->pid > 0 && waitpid(w->pid, &st, WNOHANG) == w->pid) {
+			w->pid = 0;
+			if (st) {
+				printf("a worker died (status 0x%x)\n", st);
+				died++;
+			}
+		}
+		if (replace && !w->pid)
+			spawn(w);
+	}
+}
+
+/* What one driver goes through in each round */
+struct cycle {
+	enum { REST, UNBINDING, BINDING, ENDING, DONE } state;
+	__u64 at;		/* when the state began, or rest ends */
+	__u64 unbound;		/* when its unbind was begun */
+	struct vr_call *call;
+	struct vr_bind_arg arg;
+	unsigned int looks;	/* that found the unbind or bind asleep */
+	unsigned int n;
+	__u32 *ms;		/* of each unbind */
+	__u32 bind_ms;		/* the longest */
+	const char *stuck;
+};
+
+static struct cycle cycle[MAX_DRIVERS];
+
+/* Ahead of the workers: it may have to wait for them, but not for the CPU. */
+static long bind_call(struct vr_call *call, void *arg)
+{
+	if (setpriority(PRIO_PROCESS, 0, -20))
+		perror("setpriority");
+	return vr_bind_call(call, arg);
+}
+
+static void begin_bind(struct cycle *c, const char *file)
+{
+	c->arg.file = file;
+	c->at = vr_now_us();
+	c->looks = 0;
+	vr_start(c->call, bind_call, &c->arg);
+}
+
+/* Has it returned?  If it failed, or did not in time, the round ends there */
+static bool bind_returned(struct cycle *c)
+{
+	if (!vr_wait_returned(c->call, 0)) {
+		__u64 us = vr_now_us() - c->at;
+
+		if (us < BIND_US)
+			return false;
+		c->looks = is_asleep(c->call->pid) ? c->looks + 1 : 0;
+		if (c->looks < BIND_LOOKS && us < END_US)
+			return false;
+		printf("%s: %s did not return in %llu s: %s\n",
+		       c->arg.drv->name, c->arg.file, us / 1000000,
+		       vr_where(c->call));
+		c->stuck = c->arg.file;
+	} else if (c->call->ret) {
+		printf("%s: %s failed: %s\n", c->arg.drv->name, c->arg.file,
+		       strerror(c->call->err));
+		c->stuck = c->arg.file;
+	}
+	return true;
+}
+
+static void step(unsigned int d, bool rebind)
+{
+	struct cycle *c = &cycle[d];
+	unsigned int i, late = 0;
+	__u64 now = vr_now_us();
+
+	switch (c->state) {
+	case REST:
+		if (now < c->at)
+			break;
+		c->state = UNBINDING;
+		c->unbound = now;
+		begin_bind(c, "unbind");
+		break;
+	case UNBINDING:
+		if (!bind_returned(c))
+			break;
+		c->ms[c->n++] = ((c->stuck ? now : c->call->when) - c->at) /
+				1000;
+		c->state = rebind && !c->stuck ? BINDING : ENDING;
+		if (c->state == BINDING)
+			begin_bind(c, "bind");
+		else
+			c->at = now;
+		break;
+	case BINDING:
+		if (!bind_returned(c))
+			break;
+		if (!c->stuck && (c->call->when - c->at) / 1000 > c->bind_ms)
+			c->bind_ms = (c->call->when - c->at) / 1000;
+		c->state = ENDING;
+		c->at = now;
+		break;
+	case ENDING:
+		/* old calls are to end, whether it is bound again or not */
+		for (i = 0; i < nworkers; i++) {
+			struct worker *w = &shared->worker[i];
+
+			if (!is_late(w, d, c->unbound)) {
+				if (w->drv == d)
+					w->looks = 0;
+				continue;
+			}
+			late++;
+			if (hangs(w, c->at)) {
+				end_hung(w);
+				if (rebind)
+					spawn(w);
+			}
+		}
+		if (!late)
+			c->state = DONE;
+		break;
+	case DONE:
+		break;
+	}
+}
+
+/* Unbind all of them and, unless it is the last time, bind them again */
+static bool run_round(bool rebind)
+{
+	unsigned int d, done;
+	bool good = true;
+
+	for (d = 0; d < ndrivers; d++) {
+		cycle[d].state = REST;
+		/* some of them at the same time, the others apart */
+		cycle[d].at = vr_now_us() + 1000 * (200 + 200 * rnd(4));
+	}
+	if (!rebind)
+		__atomic_store_n(&shared->stop, 1, __ATOMIC_SEQ_CST);
+	do {
+		reap(rebind);
+		for (done = 0, d = 0; d < ndrivers; d++) {
+			step(d, rebind);
+			done += cycle[d].state == DONE;
+		}
+		vr_nap(LOOK_MS);
+	} while (done < ndrivers);
+	for (d = 0; d < ndrivers; d++)
+		good &= !cycle[d].stuck;
+	return good;
+}
+
+/* After the last round: nobody has a reason left */
+static void end_workers(void)
+{
+	__u64 since = vr_now_us();
+	unsigned int i, left;
+
+	do {
+		reap(false);
+		for (left = 0, i = 0; i < nworkers; i++) {
+			struct worker *w = &shared->worker[i];
+
+			if (w->pid <= 0)
+				continue;
+			left++;
+			if (w->op == NOPS)
+				w->looks = 0;
+			if (hangs(w, since))
+				end_hung(w);
+		}
+		vr_nap(LOOK_MS);
+	} while (left);
+}
+
+static bool bind_all(void)
+{
+	unsigned int d;
+
+	for (d = 0; d < ndrivers; d++)
+		if (vr_bind(&drivers[d]) < 0)
+			cycle[d].stuck = "the last bind";
+	for (d = 0; d < ndrivers; d++)
+		if (cycle[d].stuck)
+			return false;
+	return true;
+}
+
+/* @cycles times, under load; at the end all is unbound and closed */
+static bool run(unsigned int cycles)
+{
+	unsigned int i;
+	bool good = true;
+
+	__atomic_store_n(&shared->stop, 0, __ATOMIC_SEQ_CST);
+	for (i = 0; i < nworkers; i++)
+		spawn(&shared->worker[i]);
+	for (i = 1; good && i <= cycles; i++) {
+		good = run_round(i < cycles);
+		read_drains();
+		if (i % 50 == 0)
+			printf("%u cycles\n", i);
+	}
+	if (!good) {
+		for (i = 0; i < nworkers; i++)
+			if (shared->worker[i].pid > 0)
+				kill(shared->worker[i].pid, SIGKILL);
+		return false;
+	}
+	end_workers();
+	return true;
 }
 
 /* -------------------------------------------------------------- the rest */
 
-static void spawn(struct worker *w)
+static int compare(const void *a, const void *b)
 {
-	w->op = NOPS;
-	w->pid = fork();
-	if (!w->pid) {
-		w->pid = getpid();
-		me = w;
-		worker();
-	}
+	__u32 x = *(__u32 *)a, y = *(__u32 *)b;
+
+	return x < y ? -1 : x > y;
 }
 
-static unsigned int died;
-
-/*
- * Kill and replace who is in a call that began before @gone, when the driver
- * was unbound.  Returns how many.
- */
-static unsigned int find_hung(unsigned int n, __u64 gone, bool replace)
+static void report(void)
 {
-	unsigned int i, hung = 0;
-
-	for (i = 0; i < n; i++) {
-		struct worker *w = &shared->worker[i];
-		int op = __atomic_load_n(&w->op, __ATOMIC_SEQ_CST), st;
-		__u64 end = vr_now_us() + LATE_US;
-
-		if (replace && waitpid(w->pid, &st, WNOHANG) == w->pid) {
-			printf("a worker died (status 0x%x)\n", st);
-			died++;
-			spawn(w);
-			continue;
-		}
-		if (op == NOPS || w->since >= gone)
-			continue;
-		hung++;
-		if (hung == 1)
-			printf("in %s of %s for %llu s, in spite of the unbind\n",
-			       op_names[op], w->node,
-			       (vr_now_us() - w->since) / 1000000);
-		kill(w->pid, SIGKILL);
-		while (waitpid(w->pid, NULL, WNOHANG) == 0)
-			if (vr_now_us() > end) {
-				printf("and not even SIGKILL ends it\n");
-				break;
-			}
-		w->pid = 0;
-		if (replace)
-			spawn(w);
-	}
-	return hung;
-}
-
-static void report(unsigned int n)
-{
-	unsigned int op, err, i, sum;
+	unsigned int op, err, i, d, sum;
 
 	for (op = 0; op < NOPS; op++) {
-		for (sum = 0, i = 0; i < n; i++)
+		for (sum = 0, i = 0; i < nworkers; i++)
 			sum += shared->worker[i].good[op];
 		printf("%-20s %6u good", op_names[op], sum);
 		for (err = 0; err < MAX_ERRNO; err++) {
-			for (sum = 0, i = 0; i < n; i++)
+			for (sum = 0, i = 0; i < nworkers; i++)
 				sum += shared->worker[i].bad[op][err];
 			if (sum)
 				printf(", %u %s", sum, err ?
@@ -360,118 +1402,165 @@ static void report(unsigned int n)
 		}
 		printf("\n");
 	}
+	if (drains.n) {
+		qsort(drains.us, drains.n, sizeof(drains.us[0]), compare);
+		printf("drains   %u: min %u, median %u, p99 %u, max %u us\n",
+		       drains.n, drains.us[0], drains.us[drains.n / 2],
+		       drains.us[(drains.n * 99ULL - 1) / 100],
+		       drains.us[drains.n - 1]);
+	}
+	for (d = 0; d < ndrivers; d++) {
+		struct cycle *c = &cycle[d];
+		unsigned int slow = 0;
+
+		if (!c->n)
+			continue;
+		qsort(c->ms, c->n, sizeof(c->ms[0]), compare);
+		for (i = 0; i < c->n; i++)
+			slow += c->ms[i] > 1000;
+		printf("%-8s %u unbinds: min %u, median %u, p99 %u, max %u ms, %u above 1 s; longest bind %u ms\n",
+		       drivers[d].name, c->n, c->ms[0], c->ms[c->n / 2],
+		       c->ms[(c->n * 99 - 1) / 100], c->ms[c->n - 1], slow,
+		       c->bind_ms);
+	}
 }
-
-static const struct vr_driver drivers[] = {
-	{ "vivid", "vivid.0" },
-};
-
-#define NDRIVERS	(sizeof(drivers) / sizeof(drivers[0]))
 
 static void usage(const char *self)
 {
 	unsigned int i;
 
-	fprintf(stderr, "usage: %s DRIVER CYCLES [WORKERS]; DRIVER is one of:",
+	fprintf(stderr, "usage: %s DRIVER[,DRIVER...]|all CYCLES [WORKERS]; DRIVER is one of:",
 		self);
-	for (i = 0; i < NDRIVERS; i++)
-		fprintf(stderr, " %s", drivers[i].name);
+	for (i = 0; i < MAX_DRIVERS; i++)
+		fprintf(stderr, " %s", known[i].name);
 	fprintf(stderr, "\n");
 	exit(2);
 }
 
+static void parse(char **argv, int argc)
+{
+	bool all = !strcmp(argv[1], "all");
+	unsigned int i;
+	char *name;
+
+	for (name = strtok(argv[1], ","); name; name = strtok(NULL, ",")) {
+		for (i = 0; i < MAX_DRIVERS; i++) {
+			if (!all && strcmp(name, known[i].name))
+				continue;
+			if (ndrivers == MAX_DRIVERS)
+				usage(argv[0]);
+			drivers[ndrivers++] = known[i];
+			if (!all)
+				break;
+		}
+		if (!all && i == MAX_DRIVERS)
+			usage(argv[0]);
+	}
+	nworkers = ndrivers == 1 ? 8 : 4 * ndrivers;
+	if (argc > 3)
+		nworkers = atoi(argv[3]);
+	if (!ndrivers || !nworkers || nworkers > MAX_WORKERS)
+		usage(argv[0]);
+}
+
 int main(int argc, char **argv)
 {
-	unsigned int i, n = 8, cycle, cycles, hung = 0;
-	__u64 started, gone, deadline;
-	__s64 us, longest = 0;
-	const char *failed = NULL;
+	static struct figures before, after;
+	unsigned int d, warm, cycles, n = 0, i, count = 0;
+	const char *stuck = NULL, *memory = "pass";
+	int minor, minor_after = -1;
+	__u32 longest = 0;
+	__u64 limit;
+	bool good;
 
 	if (argc < 3)
 		usage(argv[0]);
-	for (i = 0; i < NDRIVERS; i++)
-		if (!strcmp(argv[1], drivers[i].name))
-			drv = &drivers[i];
 	cycles = atoi(argv[2]);
-	if (argc > 3)
-		n = atoi(argv[3]);
-	if (!drv || !cycles || !n || n > MAX_WORKERS)
+	if (!cycles)
 		usage(argv[0]);
-	if (!vr_is_bound(drv)) {
-		fprintf(stderr, "%s is not bound to %s\n", drv->device,
-			drv->name);
-		return 2;
-	}
+	parse(argv, argc);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	srandom(getpid());
-	vr_bind_ms = BIND_MS;
+	vr_bind_ms = END_US / 1000;
 	shared = vr_shared(sizeof(*shared));
 	if (!shared)
 		return 2;
-	for (i = 0; i < n; i++)
-		spawn(&shared->worker[i]);
+	for (d = 0; d < ndrivers; d++) {
+		struct cycle *c = &cycle[d];
 
-	for (cycle = 1; cycle <= cycles; cycle++) {
-		vr_nap(200 + random() % 1000);
-		us = vr_unbind(drv, &started);
-		if (us < 0) {
-			failed = "unbind";
-			break;
+		if (!vr_is_bound(&drivers[d])) {
+			fprintf(stderr, "%s is not bound to %s\n",
+				drivers[d].device, drivers[d].name);
+			return 2;
 		}
-		if (us > longest)
-			longest = us;
-		gone = vr_now_us();
-		if (cycle == cycles)
-			__atomic_store_n(&shared->stop, 1, __ATOMIC_SEQ_CST);
-		/* all of them are to end, whether it is bound again or not */
-		if (cycle < cycles && vr_bind(drv) < 0) {
-			failed = "bind";
-			break;
-		}
-		for (deadline = gone + LATE_US; vr_now_us() < deadline;) {
-			bool late = false;
+		c->arg.drv = &drivers[d];
+		c->call = vr_shared(sizeof(*c->call));
+		c->ms = calloc(cycles, sizeof(*c->ms));
+		if (!c->call || !c->ms)
+			return 2;
+	}
 
-			for (i = 0; i < n; i++) {
-				struct worker *w = &shared->worker[i];
-
-				late |= w->op != NOPS && w->since < started;
-			}
-			if (!late)
+	minor = highest_minor();
+	start_drains();
+	/* The first cycles fill caches of all kinds: memory is compared after */
+	warm = cycles >= 20 ? 5 : cycles > 1 ? 1 : 0;
+	good = true;
+	if (warm) {
+		good = run(warm) && reference(&before) && bind_all();
+		cycles -= warm;
+	}
+	if (good)
+		good = run(cycles);
+	if (good && warm) {
+		limit = vr_now_us() + SETTLE_US;
+		for (;;) {
+			good = get_figures(&after);
+			n = grown(&before, &after, cycles, false);
+			if (!n || vr_now_us() > limit)
 				break;
-			vr_nap(5);
+			vr_nap(2000);
 		}
-		hung += find_hung(n, started, cycle < cycles);
+		grown(&before, &after, cycles, true);
+		for (i = 0; i < after.n; i++)
+			if (after.f[i].kib)
+				printf("memory: %s %ld KiB after %u cycles, %+ld after %u more\n",
+				       after.f[i].name,
+				       figure(&before, after.f[i].name), warm,
+				       after.f[i].value -
+				       figure(&before, after.f[i].name),
+				       cycles);
 	}
+	if (n || !good)
+		memory = "fail";
+	if (good) {
+		/* as long as DEBUG_KOBJECT_RELEASE may keep one */
+		vr_nap(5000);
+		good = bind_all();
+		minor_after = highest_minor();
+	}
+	report();
+	for (d = 0; d < ndrivers; d++) {
+		struct cycle *c = &cycle[d];
 
-	/* the last unbind was not followed by a bind: nobody has a reason left */
-	if (failed) {
-		printf("%s %u did not return within %d s\n", failed, cycle,
-		       BIND_MS / 1000);
-		for (i = 0; i < n; i++)
-			kill(shared->worker[i].pid, SIGKILL);
-	} else {
-		deadline = vr_now_us() + LATE_US;
-		for (i = 0; i < n; i++)
-			while (shared->worker[i].pid &&
-			       waitpid(shared->worker[i].pid, NULL, WNOHANG) ==
-			       0) {
-				if (vr_now_us() > deadline) {
-					hung++;
-					kill(shared->worker[i].pid, SIGKILL);
-					break;
-				}
-				vr_nap(1);
-			}
-		if (vr_bind(drv) < 0)
-			failed = "the last bind";
-		cycle--;
+		count += c->n;
+		if (c->stuck)
+			stuck = c->stuck;
+		if (c->n && c->ms[c->n - 1] > longest)
+			longest = c->ms[c->n - 1];
 	}
-	report(n);
-	printf("RESULT\tunbind under load\t%s\t%u of %u, longest %lld ms%s%s\n",
-	       failed ? "fail" : "pass", failed ? cycle - 1 : cycle, cycles,
-	       (long long)longest / 1000, failed ? ", stuck in " : "",
-	       failed ? failed : "");
+	good &= !stuck;
+	printf("RESULT\tunbind under load\t%s\t%u of %u, longest %u ms%s%s\n",
+	       good ? "pass" : "fail", count - !!stuck,
+	       (warm + cycles) * ndrivers, longest,
+	       stuck ? ", stuck in " : "", stuck ? stuck : "");
+	if (warm)
+		printf("RESULT\tmemory after load\t%s\t%u figures of %u grew\n",
+		       memory, n, after.n);
+	if (good)
+		printf("RESULT\tminor numbers\t%s\thighest %d, after load %d\n",
+		       minor_after > minor ? "fail" : "pass", minor,
+		       minor_after);
 	printf("RESULT\tcalls under load\t%s\t%u hung, %u of %u workers died\n",
-	       hung || died ? "fail" : "pass", hung, died, n);
-	return failed || hung || died;
+	       hung || died ? "fail" : "pass", hung, died, nworkers);
+	return !good || hung || died || n || minor_after > minor;
 }

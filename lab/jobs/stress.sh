@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-# Argument: CYCLES.  vivid unbound and bound again, under load.
-# timeout: 200
+# Arguments: CYCLES [DRIVER,...].  All the drivers, unbound and bound again under
+# load.  More cycles need a longer TIMEOUT than this.
+# timeout: 300
 # kmemleak: yes
 # cmdline: vivid.n_devs=1
-stress vivid "$1"
+stress "${2:-all}" "$1"

@@ -10,6 +10,7 @@
 #include <linux/fs.h>
 
 #include <media/v4l2-dev.h>
+#include <media/v4l2-ioctl.h>
 
 /*
  * v4l2_enter() - begin a call from userspace into a video device
@@ -38,6 +39,9 @@ static inline void v4l2_exit(struct file *filp, struct cdev_call *call)
 {
 	cdev_exit(file_inode(filp)->i_cdev, call);
 }
+
+long v4l2_usercopy(struct file *filp, unsigned int cmd, unsigned long arg,
+		   v4l2_kioctl func);
 
 struct video_device *v4l2_next_node(struct v4l2_device *v4l2_dev,
 				    struct video_device *prev);

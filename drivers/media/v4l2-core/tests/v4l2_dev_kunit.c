@@ -14,6 +14,7 @@
  * that this is looked for when a case ends.
  */
 
+#include <kunit/device.h>
 #include <kunit/test.h>
 
 #include <linux/cdev_drain.h>
@@ -29,15 +30,18 @@
 #include <linux/mutex.h>
 #include <linux/panic.h>
 #include <linux/poll.h>
+#include <linux/sched.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/videodev2.h>
 
+#include <media/media-device.h>
 #include <media/v4l2-dev.h>
 #include <media/v4l2-device.h>
 #include <media/v4l2-event.h>
 #include <media/v4l2-fh.h>
 #include <media/v4l2-ioctl.h>
+#include <media/v4l2-mem2mem.h>
 #include <media/videobuf2-v4l2.h>
 #include <media/videobuf2-vmalloc.h>
 
@@ -47,7 +51,8 @@
 #define MAX_TASKS	8
 #define MAX_FILES	8
 #define MAX_STUBS	3
-#define NUM_NODES	2
+#define NUM_NODES	3
+#define M2M		2	/* the node with a context for each file */
 #define NUM_BUFS	3
 
 #define POLL_GONE	(EPOLLERR | EPOLLHUP | EPOLLPRI)
@@ -59,6 +64,13 @@
 #define STUB_IOC_DISCONNECT	_IO('V', BASE_VIDIOC_PRIVATE + 3)
 #define STUB_IOC_SIM_DISCONNECT	_IO('V', BASE_VIDIOC_PRIVATE + 4)
 #define STUB_IOC_DRAIN		_IO('V', BASE_VIDIOC_PRIVATE + 5)
+#define STUB_IOC_M2M_CAPTURE	_IO('V', BASE_VIDIOC_PRIVATE + 6)
+#define STUB_IOC_M2M_OUTPUT	_IO('V', BASE_VIDIOC_PRIVATE + 7)
+
+static bool bad_drivers;
+module_param(bad_drivers, bool, 0444);
+MODULE_PARM_DESC(bad_drivers,
+		 "Run the cases of suite v4l2_dev_bad, which have to make the kernel report something; one for each boot");
 
 /* Where the driver can be made to stop. */
 enum stub_op {
@@ -71,6 +83,7 @@ enum stub_op {
 	OP_MMAP,
 	OP_RELEASE,
 	OP_SHUTDOWN,
+	OP_RUN,
 	NUM_OPS
 };
 
@@ -84,6 +97,7 @@ struct stub_gate {
 /* The state of the driver: freed with the last reference to v4l2_dev. */
 struct stub {
 	struct v4l2_device v4l2_dev;
+	struct media_device mdev;	/* of stub_alloc() only */
 	struct video_device vdev[NUM_NODES];
 	char path[NUM_NODES][24];
 	struct mutex lock;		/* of the first node and the queue */
@@ -91,7 +105,24 @@ struct stub {
 	struct list_head bufs;
 	struct stub_gate gate[NUM_OPS];
 	int open_error;
+	int *regs;			/* of the hardware, until remove() */
+	int *devm;			/* until remove(), used by release() */
 	atomic_t released_finished;
+	atomic_t disconnects;		/* of open handles */
+
+	struct v4l2_m2m_dev *m2m_dev;
+	bool finish_in_run;		/* the hardware is that fast */
+	bool finish_in_abort;
+	atomic_t aborts;
+	atomic_t stops;			/* of streaming on a m2m queue */
+};
+
+/* A file of the m2m node */
+struct stub_m2m {
+	struct v4l2_fh fh;
+	struct stub *s;
+	struct mutex lock;		/* of both queues */
+	atomic_t runs;
 };
 
 struct stub_buf {
@@ -131,6 +162,12 @@ static bool wait_for(struct completion *done)
 	return wait_for_completion_timeout(done, WAIT);
 }
 
+/* In the driver: longer, since a call that gave up would hide what hangs. */
+static void wait_to_go(struct completion *go)
+{
+	wait_for_completion_timeout(go, 3 * WAIT);
+}
+
 /* The driver */
 
 static void stub_stop(struct stub *s, enum stub_op op)
@@ -140,8 +177,14 @@ static void stub_stop(struct stub *s, enum stub_op op)
 	atomic_inc(&gate->calls);
 	if (READ_ONCE(gate->stop)) {
 		complete(&gate->inside);
-		wait_for(&gate->go);
+		wait_to_go(&gate->go);
 	}
+}
+
+static void stub_use(int *memory)
+{
+	if (memory)
+		(void)READ_ONCE(*memory);
 }
 
 static int stub_calls(struct stub *s, enum stub_op op)
@@ -172,6 +215,7 @@ static int stub_release(struct file *file)
 	struct stub *s = video_drvdata(file);
 
 	stub_stop(s, OP_RELEASE);
+	stub_use(s->devm);
 	if (file_to_v4l2_fh(file)->finished)
 		atomic_inc(&s->released_finished);
 	if (video_devdata(file)->queue) {
@@ -179,6 +223,58 @@ static int stub_release(struct file *file)
 		vb2_queue_release(&s->queue);
 	}
 	return v4l2_fh_release(file);
+}
+
+static struct stub_m2m *file_m2m(struct file *file)
+{
+	return container_of(file_to_v4l2_fh(file), struct stub_m2m, fh);
+}
+
+static int stub_m2m_queue_init(void *priv, struct vb2_queue *src,
+			       struct vb2_queue *dst);
+
+static int stub_m2m_open(struct file *file)
+{
+	struct stub *s = video_drvdata(file);
+	struct stub_m2m *m;
+
+	m = kzalloc_obj(*m);
+	if (!m)
+		return -ENOMEM;
+	m->s = s;
+	mutex_init(&m->lock);
+	v4l2_fh_init(&m->fh, video_devdata(file));
+	m->fh.m2m_ctx = v4l2_m2m_ctx_init(s->m2m_dev, m, stub_m2m_queue_init);
+	if (IS_ERR(m->fh.m2m_ctx)) {
+		int ret = PTR_ERR(m->fh.m2m_ctx);
+
+		v4l2_fh_exit(&m->fh);
+		kfree(m);
+		return ret;
+	}
+	v4l2_fh_add(&m->fh, file);
+	return 0;
+}
+
+/* The context goes first, as in most drivers: the list has a stale pointer. */
+static int stub_m2m_release(struct file *file)
+{
+	struct stub_m2m *m = file_m2m(file);
+
+	v4l2_m2m_ctx_release(m->fh.m2m_ctx);
+	stub_stop(m->s, OP_RELEASE);
+	v4l2_fh_del(&m->fh, file);
+	v4l2_fh_exit(&m->fh);
+	mutex_destroy(&m->lock);
+	kfree(m);
+	return 0;
+}
+
+static void stub_disconnect(struct v4l2_fh *fh)
+{
+	struct stub *s = video_get_drvdata(fh->vdev);
+
+	atomic_inc(&s->disconnects);
 }
 
 static void stub_shutdown(struct v4l2_fh *fh)
@@ -189,7 +285,10 @@ static void stub_shutdown(struct v4l2_fh *fh)
 static ssize_t stub_read(struct file *file, char __user *buf, size_t size,
 			 loff_t *pos)
 {
-	stub_stop(video_drvdata(file), OP_READ);
+	struct stub *s = video_drvdata(file);
+
+	stub_stop(s, OP_READ);
+	stub_use(s->regs);
 	return 0;
 }
 
@@ -230,9 +329,18 @@ static long stub_default(struct file *file, void *priv, bool valid_prio,
 		.memory = V4L2_MEMORY_MMAP,
 	};
 	struct stub *s = video_drvdata(file);
+	struct vb2_queue *q;
 	loff_t pos = 0;
 
 	switch (cmd) {
+	case STUB_IOC_M2M_OUTPUT:
+		buf.type = V4L2_BUF_TYPE_VIDEO_OUTPUT;
+		fallthrough;
+	case STUB_IOC_M2M_CAPTURE:
+		q = v4l2_m2m_get_vq(file_to_v4l2_fh(file)->m2m_ctx, buf.type);
+		scoped_guard(mutex, q->lock)
+			return vb2_dqbuf(q, &buf, false);
+		break;
 	case STUB_IOC_STOP:
 		stub_stop(s, OP_IOCTL);
 		return 0;
@@ -277,6 +385,7 @@ static const struct v4l2_file_operations stub_fops = {
 	.owner = THIS_MODULE,
 	.open = stub_open,
 	.release = stub_release,
+	.disconnect = stub_disconnect,
 	.shutdown = stub_shutdown,
 	.read = stub_read,
 	.write = stub_write,
@@ -293,6 +402,13 @@ static const struct v4l2_file_operations stub_min_fops = {
 	.owner = THIS_MODULE,
 	.open = stub_open,
 	.release = stub_release,
+	.unlocked_ioctl = video_ioctl2,
+};
+
+static const struct v4l2_file_operations stub_m2m_fops = {
+	.owner = THIS_MODULE,
+	.open = stub_m2m_open,
+	.release = stub_m2m_release,
 	.unlocked_ioctl = video_ioctl2,
 };
 
@@ -358,10 +474,107 @@ static int stub_queue_init(struct stub *s)
 	return vb2_queue_init(q);
 }
 
+static void stub_m2m_buf_queue(struct vb2_buffer *vb)
+{
+	struct stub_m2m *m = vb2_get_drv_priv(vb->vb2_queue);
+
+	v4l2_m2m_buf_queue(m->fh.m2m_ctx, to_vb2_v4l2_buffer(vb));
+}
+
+static void stub_m2m_stop_streaming(struct vb2_queue *q)
+{
+	struct stub_m2m *m = vb2_get_drv_priv(q);
+	struct vb2_v4l2_buffer *vbuf;
+
+	atomic_inc(&m->s->stops);
+	for (;;) {
+		if (q->is_output)
+			vbuf = v4l2_m2m_src_buf_remove(m->fh.m2m_ctx);
+		else
+			vbuf = v4l2_m2m_dst_buf_remove(m->fh.m2m_ctx);
+		if (!vbuf)
+			return;
+		v4l2_m2m_buf_done(vbuf, VB2_BUF_STATE_ERROR);
+	}
+}
+
+static const struct vb2_ops stub_m2m_vb2_ops = {
+	.queue_setup = stub_queue_setup,
+	.buf_queue = stub_m2m_buf_queue,
+	.start_streaming = stub_start_streaming,
+	.stop_streaming = stub_m2m_stop_streaming,
+};
+
+static int stub_m2m_queue_init(void *priv, struct vb2_queue *src,
+			       struct vb2_queue *dst)
+{
+	struct stub_m2m *m = priv;
+	struct vb2_queue *q[] = { src, dst };
+	int i, ret;
+
+	src->type = V4L2_BUF_TYPE_VIDEO_OUTPUT;
+	dst->type = V4L2_BUF_TYPE_VIDEO_CAPTURE;
+	for (i = 0; i < ARRAY_SIZE(q); i++) {
+		q[i]->io_modes = VB2_MMAP;
+		q[i]->drv_priv = m;
+		q[i]->buf_struct_size = sizeof(struct v4l2_m2m_buffer);
+		q[i]->ops = &stub_m2m_vb2_ops;
+		q[i]->mem_ops = &vb2_vmalloc_memops;
+		q[i]->timestamp_flags = V4L2_BUF_FLAG_TIMESTAMP_COPY;
+		q[i]->lock = &m->lock;
+		ret = vb2_queue_init(q[i]);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/* What an interrupt would do */
+static void stub_finish_job(struct stub_m2m *m)
+{
+	struct v4l2_m2m_ctx *m2m_ctx = m->fh.m2m_ctx;
+
+	v4l2_m2m_buf_done(v4l2_m2m_src_buf_remove(m2m_ctx),
+			  VB2_BUF_STATE_DONE);
+	v4l2_m2m_buf_done(v4l2_m2m_dst_buf_remove(m2m_ctx),
+			  VB2_BUF_STATE_DONE);
+	v4l2_m2m_job_finish(m->s->m2m_dev, m2m_ctx);
+}
+
+static void stub_device_run(void *priv)
+{
+	struct stub_m2m *m = priv;
+
+	int run = atomic_inc_return(&m->runs);
+
+	if (m->s->finish_in_run)
+		stub_finish_job(m);
+	/* the next one, which may follow at once, goes through */
+	if (run == 1)
+		stub_stop(m->s, OP_RUN);
+}
+
+static void stub_job_abort(void *priv)
+{
+	struct stub_m2m *m = priv;
+
+	atomic_inc(&m->s->aborts);
+	if (m->s->finish_in_abort)
+		v4l2_m2m_job_finish(m->s->m2m_dev, m->fh.m2m_ctx);
+}
+
+static const struct v4l2_m2m_ops stub_m2m_ops = {
+	.device_run = stub_device_run,
+	.job_abort = stub_job_abort,
+};
+
 static void stub_free(struct v4l2_device *v4l2_dev)
 {
 	struct stub *s = container_of(v4l2_dev, struct stub, v4l2_dev);
 
+	if (s->mdev.dev)
+		media_device_cleanup(&s->mdev);
+	v4l2_m2m_release(s->m2m_dev);
 	mutex_destroy(&s->lock);
 	kfree(s);
 	atomic_dec(&stubs_live);
@@ -373,29 +586,71 @@ static int stub_register(struct stub *s)
 	return v4l2_device_register(NULL, &s->v4l2_dev);
 }
 
-static struct stub *stub_create(struct kunit *test)
+static void stub_init(struct kunit *test, struct stub *s)
 {
 	struct v4l2_test *t = test->priv;
-	struct stub *s;
 	int i;
 
-	KUNIT_ASSERT_LT(test, t->num_stubs, MAX_STUBS);
-	s = kzalloc_obj(*s);
-	KUNIT_ASSERT_NOT_NULL(test, s);
 	mutex_init(&s->lock);
 	INIT_LIST_HEAD(&s->bufs);
 	for (i = 0; i < NUM_OPS; i++) {
 		init_completion(&s->gate[i].inside);
 		init_completion(&s->gate[i].go);
 	}
+	atomic_inc(&stubs_live);
+	t->stub[t->num_stubs++] = s;
+	KUNIT_ASSERT_EQ(test, stub_queue_init(s), 0);
+}
+
+static struct stub *stub_create(struct kunit *test)
+{
+	struct v4l2_test *t = test->priv;
+	struct stub *s;
+
+	KUNIT_ASSERT_LT(test, t->num_stubs, MAX_STUBS);
+	s = kzalloc_obj(*s);
+	KUNIT_ASSERT_NOT_NULL(test, s);
 	if (stub_register(s)) {
 		kfree(s);
 		KUNIT_FAIL_AND_ABORT(test, "v4l2_device_register() failed");
 	}
 	s->v4l2_dev.release = stub_free;
-	atomic_inc(&stubs_live);
-	t->stub[t->num_stubs++] = s;
-	KUNIT_ASSERT_EQ(test, stub_queue_init(s), 0);
+	stub_init(test, s);
+	return s;
+}
+
+static void stub_mdev_release(struct media_device *mdev)
+{
+	v4l2_device_put(&container_of(mdev, struct stub, mdev)->v4l2_dev);
+}
+
+static const struct media_device_ops stub_mdev_ops = {
+	.release = stub_mdev_release,
+};
+
+/*
+ * As a driver that uses the helpers does it, with a media device. The name has
+ * to be new: DEBUG_KOBJECT_RELEASE keeps that of the driver for a while.
+ */
+static struct stub *stub_alloc(struct kunit *test, const char *name)
+{
+	struct v4l2_test *t = test->priv;
+	struct device *dev;
+	struct stub *s;
+
+	KUNIT_ASSERT_LT(test, t->num_stubs, MAX_STUBS);
+	dev = kunit_device_register(test, name);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dev);
+	s = v4l2_device_alloc(dev, struct stub, v4l2_dev, stub_free);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, s);
+	stub_init(test, s);
+	s->mdev.dev = dev;
+	s->mdev.ops = &stub_mdev_ops;
+	strscpy(s->mdev.model, "v4l2_kunit");
+	media_device_init(&s->mdev);
+	s->v4l2_dev.mdev = &s->mdev;
+	KUNIT_ASSERT_EQ(test, media_device_register(&s->mdev), 0);
+	v4l2_device_get(&s->v4l2_dev);	/* for stub_mdev_release() */
 	return s;
 }
 
@@ -413,6 +668,10 @@ static int stub_register_node(struct stub *s, int i)
 		vdev->fops = &stub_fops;
 		vdev->lock = &s->lock;
 		vdev->queue = &s->queue;
+	} else if (i == M2M) {
+		vdev->fops = &stub_m2m_fops;
+		vdev->vfl_dir = VFL_DIR_M2M;
+		vdev->device_caps = V4L2_CAP_VIDEO_M2M | V4L2_CAP_STREAMING;
 	} else {
 		vdev->fops = &stub_min_fops;
 	}
@@ -451,6 +710,8 @@ static void stub_remove(struct v4l2_test *t, struct stub *s)
 
 	for (i = 0; i < NUM_NODES; i++)
 		video_unregister_device(&s->vdev[i]);
+	if (s->v4l2_dev.mdev)
+		media_device_unregister(&s->mdev);
 	v4l2_device_unregister(&s->v4l2_dev);
 	for (i = 0; i < MAX_STUBS; i++)
 		if (t->stub[i] == s)
@@ -624,9 +885,38 @@ static long task_nodes_remove(struct test_task *tt)
 	return 0;
 }
 
+static long task_quiesce(struct test_task *tt)
+{
+	v4l2_device_quiesce(&tt->s->v4l2_dev);
+	return 0;
+}
+
 static long task_finish(struct test_task *tt)
 {
 	v4l2_finish_handles(tt->vdev);
+	return 0;
+}
+
+static long task_m2m_schedule(struct test_task *tt)
+{
+	v4l2_m2m_try_schedule(file_fh(tt->file)->m2m_ctx);
+	return 0;
+}
+
+/* What a job leaves pending is not run before this task is done. */
+static long task_m2m_finish_and_close(struct test_task *tt)
+{
+	sched_set_fifo(current);
+	migrate_disable();
+	stub_finish_job(file_m2m(tt->file));
+	__fput_sync(tt->file);
+	migrate_enable();
+	return 0;
+}
+
+static long task_vb2_unregister(struct test_task *tt)
+{
+	vb2_video_unregister_device(tt->vdev);
 	return 0;
 }
 
@@ -710,14 +1000,12 @@ static int __init v4l2_test_init(struct kunit *test)
 	return 0;
 }
 
-static void __init v4l2_test_exit(struct kunit *test)
+/* Returns false if it had to leave something behind. */
+static bool __init v4l2_test_end(struct kunit *test)
 {
 	struct v4l2_test *t = test->priv;
 	struct stub *s;
 	int i, j;
-
-	if (!t)
-		return;
 
 	for (i = 0; i < MAX_STUBS; i++) {
 		s = t->stub[i];
@@ -735,7 +1023,7 @@ static void __init v4l2_test_exit(struct kunit *test)
 		if (!is_done(&t->task[i])) {
 			KUNIT_FAIL(test, "%s hangs, leaking its memory",
 				   t->task[i].task->comm);
-			return;
+			return false;
 		}
 		put_task_struct(t->task[i].task);
 	}
@@ -745,6 +1033,15 @@ static void __init v4l2_test_exit(struct kunit *test)
 	for (i = 0; i < MAX_STUBS; i++)
 		if (t->stub[i])
 			stub_remove(t, t->stub[i]);
+	return true;
+}
+
+static void __init v4l2_test_exit(struct kunit *test)
+{
+	struct v4l2_test *t = test->priv;
+
+	if (!t || !v4l2_test_end(test))
+		return;
 
 	KUNIT_EXPECT_EQ_MSG(test, t->debug_locks, debug_locks,
 			    "lockdep has reported something");
@@ -1257,18 +1554,18 @@ static void __init poll_asleep(struct kunit *test)
 {
 	enum how how = get_how(test);
 	struct stub *s = the_stub(test);
-	struct file *file[NUM_NODES];
+	struct file *file[2];
 	struct test_poll *poll, *p;
 	int node, i;
 
 	stub_add_node(test, s, 1);
-	poll = kunit_kcalloc(test, NUM_NODES, sizeof(*poll), GFP_KERNEL);
+	poll = kunit_kcalloc(test, ARRAY_SIZE(file), sizeof(*poll), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, poll);
-	for (node = 0; node < NUM_NODES; node++)
+	for (node = 0; node < ARRAY_SIZE(file); node++)
 		file[node] = open_node(test, s, node);
 
 	/* One driver has a poll that waits for nothing, the other has none. */
-	for (node = 0; node < NUM_NODES; node++) {
+	for (node = 0; node < ARRAY_SIZE(file); node++) {
 		p = &poll[node];
 		p->vdev = &s->vdev[node];
 		init_poll_funcptr(&p->pt, test_poll_queue);
@@ -1278,7 +1575,7 @@ static void __init poll_asleep(struct kunit *test)
 				    &file_fh(file[node])->wait);
 		KUNIT_EXPECT_EQ(test, p->wakes, 0);
 	}
-	for (node = 0; node < NUM_NODES; node++) {
+	for (node = 0; node < ARRAY_SIZE(file); node++) {
 		p = &poll[node];
 		remove_node(s, node, how);
 		KUNIT_EXPECT_GE(test, p->wakes, 1);
@@ -1529,6 +1826,335 @@ static void vb2_wait_for_hardware(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, waiter->ret, 0);
 }
 
+/* All that removal needs, in one call */
+static void vb2_unregister(struct kunit *test)
+{
+	struct stub *s = the_stub(test);
+	struct video_device *vdev = &s->vdev[0];
+	struct test_task *call, *dqbuf, *remover;
+	struct file *file;
+
+	file = open_node(test, s, 0);
+	start_streaming(test, s);
+	dqbuf = start_task(test, task_ioctl, .file = file,
+			   .cmd = STUB_IOC_DQBUF);
+	KUNIT_EXPECT_TRUE(test, is_asleep(dqbuf));
+	call = start_op(test, s, file, OP_READ);
+
+	remover = start_task(test, task_vb2_unregister, .vdev = vdev);
+	KUNIT_ASSERT_TRUE(test, is_done(dqbuf));
+	KUNIT_EXPECT_EQ(test, dqbuf->ret, -ENODEV);
+	KUNIT_EXPECT_TRUE(test, is_asleep(remover));
+	KUNIT_EXPECT_FALSE(test, list_empty(&s->bufs));
+	KUNIT_EXPECT_FALSE(test, file_fh(file)->finished);
+	let_go(s, OP_READ);
+	KUNIT_ASSERT_TRUE(test, is_done(call));
+	KUNIT_ASSERT_TRUE(test, is_done(remover));
+
+	KUNIT_EXPECT_FALSE(test, video_is_registered(vdev));
+	KUNIT_EXPECT_TRUE(test, list_empty(&s->bufs));
+	KUNIT_EXPECT_EQ(test, vb2_get_num_buffers(&s->queue), 0);
+	KUNIT_EXPECT_TRUE(test, file_fh(file)->finished);
+	KUNIT_EXPECT_EQ(test, stub_calls(s, OP_SHUTDOWN), 1);
+	close_file(test, file);
+	KUNIT_EXPECT_EQ(test, atomic_read(&s->released_finished), 1);
+}
+
+/* m2m */
+
+static struct stub * __init the_m2m_stub(struct kunit *test)
+{
+	struct stub *s = the_stub(test);
+
+	s->m2m_dev = v4l2_m2m_init(&stub_m2m_ops);
+	if (IS_ERR(s->m2m_dev))
+		s->m2m_dev = NULL;
+	KUNIT_ASSERT_NOT_NULL(test, s->m2m_dev);
+	stub_add_node(test, s, M2M);
+	return s;
+}
+
+static struct vb2_queue *m2m_queue(struct file *file, enum v4l2_buf_type type)
+{
+	return v4l2_m2m_get_vq(file_fh(file)->m2m_ctx, type);
+}
+
+/* Opens the node, queues buffers, and streams: ready for a job. */
+static struct file *open_m2m(struct kunit *test, struct stub *s)
+{
+	static const enum v4l2_buf_type types[] = {
+		V4L2_BUF_TYPE_VIDEO_OUTPUT, V4L2_BUF_TYPE_VIDEO_CAPTURE,
+	};
+	struct file *file = open_node(test, s, M2M);
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(types); i++) {
+		struct v4l2_requestbuffers req = {
+			.count = NUM_BUFS,
+			.type = types[i],
+			.memory = V4L2_MEMORY_MMAP,
+		};
+		struct v4l2_buffer buf = {
+			.type = types[i],
+			.memory = V4L2_MEMORY_MMAP,
+			.bytesused = PAGE_SIZE,
+		};
+		struct vb2_queue *q = m2m_queue(file, types[i]);
+
+		mutex_lock(q->lock);
+		KUNIT_EXPECT_EQ(test, vb2_reqbufs(q, &req), 0);
+		for (buf.index = 0; buf.index < req.count; buf.index++)
+			KUNIT_EXPECT_EQ(test, vb2_qbuf(q, NULL, &buf), 0);
+		KUNIT_EXPECT_EQ(test, vb2_streamon(q, types[i]), 0);
+		mutex_unlock(q->lock);
+	}
+	return file;
+}
+
+static int m2m_runs(struct file *file)
+{
+	return atomic_read(&file_m2m(file)->runs);
+}
+
+/* Runs a job, if it may, without stopping anywhere. */
+static void m2m_schedule(struct kunit *test, struct file *file)
+{
+	struct test_task *tt;
+
+	tt = start_task(test, task_m2m_schedule, .file = file);
+	KUNIT_ASSERT_TRUE(test, is_done(tt));
+}
+
+/* Runs one, and stops in device_run(). */
+static struct test_task *m2m_start_run(struct kunit *test, struct file *file)
+{
+	struct stub *s = file_m2m(file)->s;
+	struct test_task *tt;
+
+	WRITE_ONCE(s->gate[OP_RUN].stop, true);
+	tt = start_task(test, task_m2m_schedule, .file = file);
+	KUNIT_ASSERT_TRUE(test, wait_for(&s->gate[OP_RUN].inside));
+	WRITE_ONCE(s->gate[OP_RUN].stop, false);
+	return tt;
+}
+
+static const struct m2m_param {
+	const char *name;
+	unsigned int cmd;
+	enum v4l2_buf_type type;
+} m2m_params[] = {
+	{ "capture", STUB_IOC_M2M_CAPTURE, V4L2_BUF_TYPE_VIDEO_CAPTURE },
+	{ "output", STUB_IOC_M2M_OUTPUT, V4L2_BUF_TYPE_VIDEO_OUTPUT },
+};
+
+KUNIT_ARRAY_PARAM_DESC(m2m, m2m_params, name);
+
+/* On either queue, with a job that never ends */
+static void __init m2m_dqbuf_asleep(struct kunit *test)
+{
+	const struct m2m_param *param = test->param_value;
+	struct stub *s = the_m2m_stub(test);
+	struct file *file = open_m2m(test, s);
+	struct test_task *call;
+
+	m2m_schedule(test, file);
+	KUNIT_EXPECT_EQ(test, m2m_runs(file), 1);
+	call = start_task(test, task_ioctl, .file = file, .cmd = param->cmd);
+	KUNIT_EXPECT_TRUE(test, is_asleep(call));
+	video_device_disconnect(&s->vdev[M2M]);
+	KUNIT_ASSERT_TRUE(test, is_done(call));
+	KUNIT_EXPECT_EQ(test, call->ret, -ENODEV);
+	drain(test, &s->vdev[M2M]);
+	/* The hardware has what it has. */
+	KUNIT_EXPECT_TRUE(test, vb2_is_streaming(m2m_queue(file, param->type)));
+	stub_finish_job(file_m2m(file));
+}
+
+/* What was queued behind a running job is not run, but for other devices. */
+static void __init m2m_disconnect_job(struct kunit *test)
+{
+	struct stub *s = the_m2m_stub(test);
+	struct file *first = open_m2m(test, s);
+	struct file *second = open_m2m(test, s);
+	struct file *third = open_m2m(test, s);
+
+	m2m_schedule(test, first);
+	m2m_schedule(test, second);
+	m2m_schedule(test, third);
+	v4l2_m2m_ctx_disconnect(file_fh(first)->m2m_ctx);
+	v4l2_m2m_ctx_disconnect(file_fh(second)->m2m_ctx);
+	stub_finish_job(file_m2m(first));
+	/* runs the next one, if the work has not done so yet */
+	m2m_schedule(test, third);
+	KUNIT_EXPECT_EQ(test, m2m_runs(third), 1);
+	stub_finish_job(file_m2m(third));
+	m2m_schedule(test, second);
+	m2m_schedule(test, first);
+	KUNIT_EXPECT_EQ(test, m2m_runs(first), 1);
+	KUNIT_EXPECT_EQ(test, m2m_runs(second), 0);
+
+	close_file(test, second);
+	s->finish_in_abort = true;
+	close_file(test, third);
+	close_file(test, first);
+}
+
+/* Ended with the hardware alive, and nothing of it is left for close(). */
+static void __init m2m_finish(struct kunit *test)
+{
+	struct stub *s = the_m2m_stub(test);
+	struct video_device *vdev = &s->vdev[M2M];
+	struct file *file = open_m2m(test, s);
+	struct test_task *finisher;
+	struct vb2_queue *q;
+
+	m2m_schedule(test, file);
+	video_device_disconnect(vdev);
+	drain(test, vdev);
+	finisher = start_task(test, task_finish, .vdev = vdev);
+	KUNIT_EXPECT_TRUE(test, is_asleep(finisher));
+	KUNIT_EXPECT_EQ(test, atomic_read(&s->aborts), 1);
+	stub_finish_job(file_m2m(file));
+	KUNIT_ASSERT_TRUE(test, is_done(finisher));
+	KUNIT_EXPECT_EQ(test, m2m_runs(file), 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&s->stops), 2);
+	q = m2m_queue(file, V4L2_BUF_TYPE_VIDEO_OUTPUT);
+	KUNIT_EXPECT_EQ(test, vb2_get_num_buffers(q), 0);
+	q = m2m_queue(file, V4L2_BUF_TYPE_VIDEO_CAPTURE);
+	KUNIT_EXPECT_EQ(test, vb2_get_num_buffers(q), 0);
+	KUNIT_EXPECT_TRUE(test, file_fh(file)->finished);
+
+	video_unregister_device(vdev);
+	close_file(test, file);
+	KUNIT_EXPECT_EQ(test, atomic_read(&s->stops), 2);
+	KUNIT_EXPECT_EQ(test, atomic_read(&s->aborts), 1);
+}
+
+/* The driver is told of each handle that is open, and of no other. */
+static void disconnect_handles(struct kunit *test)
+{
+	struct stub *s = the_stub(test);
+	struct file *closing = open_node(test, s, 0);
+	struct test_task *closer;
+
+	open_node(test, s, 0);
+	open_node(test, s, 0);
+	WRITE_ONCE(s->gate[OP_RELEASE].stop, true);
+	closer = start_task(test, task_close,
+			    .file = forget_file(test, closing));
+	KUNIT_ASSERT_TRUE(test, wait_for(&s->gate[OP_RELEASE].inside));
+	WRITE_ONCE(s->gate[OP_RELEASE].stop, false);
+	video_device_disconnect(&s->vdev[0]);
+	KUNIT_EXPECT_EQ(test, atomic_read(&s->disconnects), 2);
+	let_go(s, OP_RELEASE);
+	KUNIT_ASSERT_TRUE(test, is_done(closer));
+}
+
+/* A handle that is being closed is in the list, its context is not valid. */
+static void __init m2m_disconnect_in_close(struct kunit *test)
+{
+	struct stub *s = the_m2m_stub(test);
+	struct file *file = open_m2m(test, s);
+	struct test_task *closer;
+
+	WRITE_ONCE(s->gate[OP_RELEASE].stop, true);
+	closer = start_task(test, task_close, .file = forget_file(test, file));
+	KUNIT_ASSERT_TRUE(test, wait_for(&s->gate[OP_RELEASE].inside));
+	video_device_disconnect(&s->vdev[M2M]);
+	let_go(s, OP_RELEASE);
+	KUNIT_ASSERT_TRUE(test, is_done(closer));
+}
+
+/* Files are closed after the driver has released its m2m device. */
+static void __init m2m_late_close(struct kunit *test)
+{
+	struct stub *s = the_m2m_stub(test);
+	struct file *first = open_m2m(test, s);
+	struct file *second = open_m2m(test, s);
+
+	m2m_schedule(test, first);
+	m2m_schedule(test, second);
+	v4l2_m2m_get(s->m2m_dev);	/* for stub_finish_job() */
+	v4l2_m2m_release(s->m2m_dev);
+	stub_finish_job(file_m2m(first));
+	m2m_schedule(test, second);
+	KUNIT_EXPECT_EQ(test, m2m_runs(first), 1);
+	KUNIT_EXPECT_EQ(test, m2m_runs(second), 0);
+	v4l2_m2m_put(s->m2m_dev);
+	s->m2m_dev = NULL;
+	close_file(test, first);
+	close_file(test, second);
+}
+
+/* The last job leaves work pending that is for nobody. */
+static void __init m2m_close_before_work(struct kunit *test)
+{
+	struct stub *s = the_m2m_stub(test);
+	struct file *file = open_m2m(test, s);
+	struct test_task *closer;
+
+	m2m_schedule(test, file);
+	KUNIT_EXPECT_EQ(test, m2m_runs(file), 1);
+	v4l2_m2m_release(s->m2m_dev);	/* the file has another reference */
+	closer = start_task(test, task_m2m_finish_and_close,
+			    .file = forget_file(test, file));
+	KUNIT_ASSERT_TRUE(test, is_done(closer));
+	s->m2m_dev = NULL;
+}
+
+/* Not aborted before it has started, and there until it has. */
+static void __init m2m_cancel_in_run(struct kunit *test)
+{
+	struct stub *s = the_m2m_stub(test);
+	struct file *file = open_m2m(test, s);
+	struct test_task *run, *closer;
+
+	s->finish_in_abort = true;
+	run = m2m_start_run(test, file);
+	closer = start_task(test, task_close, .file = forget_file(test, file));
+	KUNIT_EXPECT_TRUE(test, is_asleep(closer));
+	KUNIT_EXPECT_EQ(test, atomic_read(&s->aborts), 0);
+	let_go(s, OP_RUN);
+	KUNIT_ASSERT_TRUE(test, is_done(run));
+	KUNIT_ASSERT_TRUE(test, is_done(closer));
+	KUNIT_EXPECT_EQ(test, atomic_read(&s->aborts), 1);
+}
+
+/* There until device_run() returns, even if the job has ended before. */
+static void __init m2m_finished_in_run(struct kunit *test)
+{
+	struct stub *s = the_m2m_stub(test);
+	struct file *file = open_m2m(test, s);
+	struct test_task *run, *closer;
+
+	s->finish_in_run = true;
+	run = m2m_start_run(test, file);
+	closer = start_task(test, task_close, .file = forget_file(test, file));
+	KUNIT_EXPECT_TRUE(test, is_asleep(closer));
+	let_go(s, OP_RUN);
+	KUNIT_ASSERT_TRUE(test, is_done(run));
+	KUNIT_ASSERT_TRUE(test, is_done(closer));
+	KUNIT_EXPECT_EQ(test, atomic_read(&s->aborts), 0);
+}
+
+/* An interrupt that comes after the job was ended has no buffers to return. */
+static void __init m2m_late_interrupt(struct kunit *test)
+{
+	struct stub *s = the_m2m_stub(test);
+	struct file *first = open_m2m(test, s);
+	struct file *second = open_m2m(test, s);
+	struct v4l2_m2m_ctx *m2m_ctx = file_fh(second)->m2m_ctx;
+
+	m2m_schedule(test, first);
+	m2m_schedule(test, second);
+	v4l2_m2m_buf_done_and_job_finish(s->m2m_dev, m2m_ctx,
+					 VB2_BUF_STATE_DONE);
+	KUNIT_EXPECT_EQ(test, v4l2_m2m_num_src_bufs_ready(m2m_ctx), NUM_BUFS);
+	KUNIT_EXPECT_EQ(test, v4l2_m2m_num_dst_bufs_ready(m2m_ctx), NUM_BUFS);
+	stub_finish_job(file_m2m(first));
+	s->finish_in_abort = true;
+}
+
 /* Handles */
 
 static bool is_subscribed(struct file *file)
@@ -1745,6 +2371,89 @@ static void __init register_late(struct kunit *test)
 			0);
 }
 
+static const struct quiesce_param {
+	const char *name;
+	bool media_last;
+} quiesce_params[] = {
+	{ "video_call_last", false },
+	{ "media_call_last", true },
+};
+
+KUNIT_ARRAY_PARAM_DESC(quiesce, quiesce_params, name);
+
+static void __init quiesce_and_remove(struct kunit *test)
+{
+	const struct quiesce_param *param = test->param_value;
+	struct v4l2_test *t = test->priv;
+	struct test_task *call, *quiesce;
+	struct cdev_call media_call;
+	struct file *file, *other;
+	struct stub *s;
+	int i;
+
+	if (!IS_ENABLED(CONFIG_MEDIA_CONTROLLER))
+		kunit_skip(test, "needs CONFIG_MEDIA_CONTROLLER");
+
+	/* Nothing is left of other cases. */
+	KUNIT_ASSERT_TRUE(test, stubs_are(1));
+	s = stub_alloc(test, param->name);
+	stub_add_node(test, s, 0);
+	stub_add_node(test, s, 1);
+	/* ours, and those of the media device and of the two nodes */
+	KUNIT_EXPECT_EQ(test, kref_read(&s->v4l2_dev.ref), 4);
+	file = open_node(test, s, 0);
+	other = open_node(test, s, 1);
+	call = start_op(test, s, file, OP_READ);	/* takes no lock */
+	/* this stands for an ioctl of the media device */
+	KUNIT_ASSERT_TRUE(test, cdev_enter(&s->mdev.devnode->cdev,
+					   &media_call));
+
+	/* All are disconnected before the first is waited for, */
+	quiesce = start_task(test, task_quiesce, .s = s);
+	KUNIT_EXPECT_TRUE(test, is_asleep(quiesce));
+	KUNIT_EXPECT_TRUE(test, video_is_disconnected(&s->vdev[0]));
+	KUNIT_EXPECT_TRUE(test, video_is_disconnected(&s->vdev[1]));
+	KUNIT_EXPECT_TRUE(test,
+			  cdev_is_disconnected(&s->mdev.devnode->cdev));
+	KUNIT_EXPECT_FALSE(test, file_fh(other)->finished);
+
+	/* and all are waited for before the handles are finished. */
+	if (param->media_last) {
+		let_go(s, OP_READ);
+		KUNIT_EXPECT_TRUE(test, is_done(call));
+	} else {
+		cdev_exit(&s->mdev.devnode->cdev, &media_call);
+	}
+	KUNIT_EXPECT_TRUE(test, is_asleep(quiesce));
+	KUNIT_EXPECT_FALSE(test, file_fh(file)->finished);
+	KUNIT_EXPECT_FALSE(test, file_fh(other)->finished);
+	if (param->media_last)
+		cdev_exit(&s->mdev.devnode->cdev, &media_call);
+	else
+		let_go(s, OP_READ);
+	KUNIT_ASSERT_TRUE(test, is_done(quiesce));
+	KUNIT_ASSERT_TRUE(test, is_done(call));
+	KUNIT_EXPECT_TRUE(test, file_fh(file)->finished);
+	KUNIT_EXPECT_TRUE(test, file_fh(other)->finished);
+	KUNIT_EXPECT_TRUE(test, video_is_registered(&s->vdev[0]));
+	KUNIT_EXPECT_TRUE(test, video_is_registered(&s->vdev[1]));
+
+	/* What is open keeps the driver's state, and only that. */
+	stub_unlink_nodes(s);
+	for (i = 0; i < MAX_STUBS; i++)
+		if (t->stub[i] == s)
+			t->stub[i] = NULL;
+	v4l2_device_remove(&s->v4l2_dev);
+	KUNIT_EXPECT_FALSE(test, video_is_registered(&s->vdev[0]));
+	KUNIT_EXPECT_FALSE(test, video_is_registered(&s->vdev[1]));
+	KUNIT_EXPECT_NULL(test, s->mdev.devnode);
+	KUNIT_EXPECT_NULL(test, s->v4l2_dev.dev);
+	close_file(test, file);
+	KUNIT_EXPECT_EQ(test, atomic_read(&stubs_live), 2);
+	close_file(test, other);
+	KUNIT_EXPECT_TRUE(test, stubs_are(1));
+}
+
 /* Simulated disconnect */
 
 static void sim_disconnect(struct kunit *test)
@@ -1813,6 +2522,74 @@ static void __init all_is_freed(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, stubs_are(0));
 }
 
+/*
+ * One removal, of a driver as it should be, and in suite v4l2_dev_bad of some
+ * as they should not: a reader is in the driver, another sleeps in the core,
+ * and a file is closed late. What the good one passes in silence has to make
+ * the kernel report each of the others.
+ */
+
+enum flaw { NO_FLAW, NO_WAKE, NO_DRAIN, DEVM_STATE };
+
+static long task_remove(struct test_task *tt)
+{
+	struct video_device *vdev = &tt->s->vdev[0];
+	enum flaw flaw = tt->cmd;
+
+	if (flaw == NO_WAKE)
+		cdev_disconnect(vdev->cdev);
+	else
+		video_device_disconnect(vdev);
+	if (flaw != NO_DRAIN)
+		video_device_drain(vdev);
+	v4l2_finish_handles(vdev);
+	kfree(tt->s->regs);
+	kfree(tt->s->devm);
+	return 0;
+}
+
+static void __init removal_of(struct kunit *test, enum flaw flaw)
+{
+	struct test_task *reader, *sleeper, *remover;
+	struct v4l2_test *t = test->priv;
+	struct stub *s = the_stub(test);
+	struct file *file;
+
+	s->regs = kzalloc_obj(*s->regs);
+	KUNIT_ASSERT_NOT_NULL(test, s->regs);
+	if (flaw == DEVM_STATE) {
+		s->devm = kzalloc_obj(*s->devm);
+		KUNIT_ASSERT_NOT_NULL(test, s->devm);
+	}
+	file = open_node(test, s, 0);
+	sleeper = start_task(test, task_ioctl, .file = file,
+			     .cmd = VIDIOC_DQEVENT);
+	KUNIT_ASSERT_TRUE(test, is_asleep(sleeper));
+	reader = start_op(test, s, file, OP_READ);
+
+	remover = start_task(test, task_remove, .s = s, .cmd = flaw);
+	KUNIT_EXPECT_EQ(test, is_asleep(remover), flaw != NO_DRAIN);
+	let_go(s, OP_READ);
+	KUNIT_ASSERT_TRUE(test, is_done(reader));
+	if (flaw == NO_WAKE) {
+		KUNIT_EXPECT_FALSE(test, is_done(remover));
+		video_device_disconnect(&s->vdev[0]);
+	}
+	KUNIT_ASSERT_TRUE(test, is_done(remover));
+	KUNIT_ASSERT_TRUE(test, is_done(sleeper));
+	KUNIT_EXPECT_EQ(test, sleeper->ret, -ENODEV);
+
+	stub_unlink_nodes(s);
+	stub_remove(t, s);
+	close_file(test, file);
+}
+
+static void __init removal(struct kunit *test)
+{
+	removal_of(test, NO_FLAW);
+	KUNIT_EXPECT_TRUE(test, stubs_are(0));
+}
+
 static struct kunit_case __refdata v4l2_dev_cases[] = {
 	KUNIT_CASE_PARAM(drain_waits_for_call, op_gen_params),
 	KUNIT_CASE_PARAM(unregister_does_not_wait, op_gen_params),
@@ -1835,6 +2612,17 @@ static struct kunit_case __refdata v4l2_dev_cases[] = {
 	KUNIT_CASE(vb2_stays_disconnected),
 	KUNIT_CASE(vb2_connected_again),
 	KUNIT_CASE(vb2_wait_for_hardware),
+	KUNIT_CASE(vb2_unregister),
+	KUNIT_CASE_PARAM(m2m_dqbuf_asleep, m2m_gen_params),
+	KUNIT_CASE(m2m_disconnect_job),
+	KUNIT_CASE(m2m_finish),
+	KUNIT_CASE(m2m_disconnect_in_close),
+	KUNIT_CASE(m2m_late_close),
+	KUNIT_CASE(m2m_close_before_work),
+	KUNIT_CASE(m2m_cancel_in_run),
+	KUNIT_CASE(m2m_finished_in_run),
+	KUNIT_CASE(m2m_late_interrupt),
+	KUNIT_CASE(disconnect_handles),
 	KUNIT_CASE(finish_handles),
 	KUNIT_CASE(finish_without_disconnect),
 	KUNIT_CASE(close_holds_off_finish),
@@ -1842,8 +2630,10 @@ static struct kunit_case __refdata v4l2_dev_cases[] = {
 	KUNIT_CASE(nodes_disconnect_before_drain),
 	KUNIT_CASE(nodes_drain_all),
 	KUNIT_CASE(register_late),
+	KUNIT_CASE_PARAM(quiesce_and_remove, quiesce_gen_params),
 	KUNIT_CASE(sim_disconnect),
 	KUNIT_CASE(sim_then_disconnect),
+	KUNIT_CASE(removal),
 	KUNIT_CASE(all_is_freed),
 	{}
 };
@@ -1855,8 +2645,70 @@ static struct kunit_suite __refdata v4l2_dev_suite = {
 	.test_cases = v4l2_dev_cases,
 };
 
+/*
+ * After a report the kernel is not what it was: each of these needs a boot of
+ * its own, and is skipped without v4l2_dev_kunit.bad_drivers=1: to be run by,
+ * for example,
+ *
+ *	kunit.filter_glob=v4l2_dev_bad.no_drain
+ */
+
+static int __init v4l2_bad_init(struct kunit *test)
+{
+	if (!bad_drivers)
+		kunit_skip(test, "needs v4l2_dev_kunit.bad_drivers=1");
+	return v4l2_test_init(test);
+}
+
+static void __init v4l2_bad_exit(struct kunit *test)
+{
+	if (test->priv && v4l2_test_end(test))
+		kfree(test->priv);
+}
+
+/* cdev_drain() waits, and says for what. */
+static void __init no_wake(struct kunit *test)
+{
+	removal_of(test, NO_WAKE);
+}
+
+/* The rest is for KASAN to report. */
+static void __init no_drain(struct kunit *test)
+{
+	struct v4l2_test *t = test->priv;
+
+	if (!IS_ENABLED(CONFIG_KASAN))
+		kunit_skip(test, "needs CONFIG_KASAN");
+	removal_of(test, NO_DRAIN);
+	KUNIT_EXPECT_NE(test, t->taint, get_taint());
+}
+
+static void __init devm_state(struct kunit *test)
+{
+	struct v4l2_test *t = test->priv;
+
+	if (!IS_ENABLED(CONFIG_KASAN))
+		kunit_skip(test, "needs CONFIG_KASAN");
+	removal_of(test, DEVM_STATE);
+	KUNIT_EXPECT_NE(test, t->taint, get_taint());
+}
+
+static struct kunit_case __refdata v4l2_bad_cases[] = {
+	KUNIT_CASE_SLOW(no_wake),
+	KUNIT_CASE(no_drain),
+	KUNIT_CASE(devm_state),
+	{}
+};
+
+static struct kunit_suite __refdata v4l2_bad_suite = {
+	.name = "v4l2_dev_bad",
+	.init = v4l2_bad_init,
+	.exit = v4l2_bad_exit,
+	.test_cases = v4l2_bad_cases,
+};
+
 /* Nodes are made with init_mknod(), which exists only at boot. */
-kunit_test_init_section_suite(v4l2_dev_suite);
+kunit_test_init_section_suites(&v4l2_dev_suite, &v4l2_bad_suite);
 
 MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION("KUnit tests for the removal of V4L2 devices");

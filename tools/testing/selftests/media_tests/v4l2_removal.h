@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -24,9 +25,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/select.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/wait.h>
@@ -36,7 +40,7 @@
 #include <linux/videodev2.h>
 
 /* A call that has to return "at once", a call that has to fall asleep */
-#define VR_CALL_MS	5000
+#define VR_CALL_MS	20000
 
 /* Controls of vivid, from drivers/media/test-drivers/vivid/vivid-ctrls.c */
 #define VR_CID_VIVID_BASE	(0x00f00000 | 0xf000)
@@ -46,7 +50,7 @@
 #define VR_CID_TX_RDS_MODE	(VR_CID_VIVID_BASE + 94)
 
 /* An unbind, a bind: longer than this is a hang */
-static unsigned int vr_bind_ms = 20000;
+static unsigned int vr_bind_ms = 120000;
 
 static inline __u64 vr_now_us(void)
 {
@@ -363,6 +367,107 @@ static inline bool vr_kill(struct vr_call *call)
 	return true;
 }
 
+/* ------------------------------------------------ what the kernel says */
+
+static const char * const vr_kmsg_bad[] = {
+	"BUG:", "WARNING:", "KASAN:", "Oops", "ODEBUG:", "refcount_t:",
+	"general protection fault", "possible recursive locking",
+	"possible circular locking", "suspicious RCU usage",
+	"DEBUG_LOCKS_WARN_ON", "INFO: task", "in progress", NULL
+};
+
+/* Only what comes from now on; does not block */
+static inline int vr_kmsg_open(void)
+{
+	int kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	if (kmsg >= 0)
+		lseek(kmsg, 0, SEEK_END);
+	return kmsg;
+}
+
+/* Read on to the kernel's next message with one of @words in it, if any */
+static inline bool vr_kmsg_find(int kmsg, const char * const *words,
+				char *line, size_t size)
+{
+	char *text;
+	ssize_t n;
+	int i;
+
+	for (;;) {
+		n = read(kmsg, line, size - 1);
+		if (n < 0 && errno == EPIPE)	/* overwritten: go on */
+			continue;
+		if (n <= 0)
+			return false;
+		line[n] = 0;
+		line[strcspn(line, "\n")] = 0;
+		/* "priority,...;text": facilities but 0 are userspace's */
+		text = strchr(line, ';');
+		if (!text || strtoul(line, NULL, 10) >= 8)
+			continue;
+		for (i = 0; words[i]; i++) {
+			if (strstr(text, words[i])) {
+				memmove(line, text + 1, strlen(text));
+				return true;
+			}
+		}
+	}
+}
+
+/* ---------------------------------- a descriptor on its way in a socket */
+
+union vr_cmsg {
+	struct cmsghdr head;
+	char buf[CMSG_SPACE(sizeof(int))];
+};
+
+static inline void vr_fd_msg(struct msghdr *msg, union vr_cmsg *cmsg,
+			     struct iovec *iov)
+{
+	static char byte;
+
+	memset(cmsg, 0, sizeof(*cmsg));
+	iov->iov_base = &byte;
+	iov->iov_len = 1;
+	memset(msg, 0, sizeof(*msg));
+	msg->msg_iov = iov;
+	msg->msg_iovlen = 1;
+	msg->msg_control = cmsg;
+	msg->msg_controllen = sizeof(*cmsg);
+}
+
+/* Returns what sendmsg() does: 1 is good */
+static inline ssize_t vr_send_fd(int sock, int fd)
+{
+	union vr_cmsg cmsg;
+	struct msghdr msg;
+	struct iovec iov;
+
+	vr_fd_msg(&msg, &cmsg, &iov);
+	cmsg.head.cmsg_level = SOL_SOCKET;
+	cmsg.head.cmsg_type = SCM_RIGHTS;
+	cmsg.head.cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(&cmsg.head), &fd, sizeof(fd));
+	return sendmsg(sock, &msg, 0);
+}
+
+/* Returns the descriptor that vr_send_fd() sent, or -1 */
+static inline int vr_recv_fd(int sock)
+{
+	union vr_cmsg cmsg;
+	struct msghdr msg;
+	struct iovec iov;
+	int fd;
+
+	vr_fd_msg(&msg, &cmsg, &iov);
+	if (recvmsg(sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) != 1 ||
+	    cmsg.head.cmsg_type != SCM_RIGHTS)
+		return -1;
+	memcpy(&fd, CMSG_DATA(&cmsg.head), sizeof(fd));
+	return fd;
+}
+
 /* ------------------------------------------------------ unbind and bind */
 
 /* A platform driver with one device */
@@ -371,14 +476,38 @@ struct vr_driver {
 	const char *device;	/* on the platform bus */
 };
 
+static const struct vr_driver vr_drivers[] = {
+	{ "vivid", "vivid.0" },
+	{ "vim2m", "vim2m.0" },
+	{ "vicodec", "vicodec.0" },
+	{ "visl", "visl.0" },
+	{ "vimc", "vimc.0" },
+};
+
 static const struct vr_driver vr_vivid = { "vivid", "vivid.0" };
+
+#define VR_BIND_PATH	"/sys/bus/platform/drivers/%s/%s"
+
+/* Is @name in the comma separated @list?  No list has all. */
+static inline bool vr_chosen(const char *list, const char *name)
+{
+	size_t len = strlen(name);
+
+	if (!list)
+		return true;
+	while (strncmp(list, name, len) || (list[len] && list[len] != ',')) {
+		list = strchr(list, ',');
+		if (!list++)
+			return false;
+	}
+	return true;
+}
 
 static inline bool vr_is_bound(const struct vr_driver *drv)
 {
 	char path[PATH_MAX];
 
-	snprintf(path, sizeof(path), "/sys/bus/platform/drivers/%s/%s",
-		 drv->name, drv->device);
+	snprintf(path, sizeof(path), VR_BIND_PATH, drv->name, drv->device);
 	return !access(path, F_OK);
 }
 
@@ -386,8 +515,7 @@ static inline bool vr_has_driver(const struct vr_driver *drv)
 {
 	char path[PATH_MAX];
 
-	snprintf(path, sizeof(path), "/sys/bus/platform/drivers/%s/bind",
-		 drv->name);
+	snprintf(path, sizeof(path), VR_BIND_PATH, drv->name, "bind");
 	return !access(path, F_OK);
 }
 
@@ -404,8 +532,7 @@ static inline long vr_bind_call(struct vr_call *call, void *arg)
 	int fd;
 
 	(void)call;
-	snprintf(path, sizeof(path), "/sys/bus/platform/drivers/%s/%s",
-		 b->drv->name, b->file);
+	snprintf(path, sizeof(path), VR_BIND_PATH, b->drv->name, b->file);
 	fd = open(path, O_WRONLY);
 	if (fd < 0)
 		return -1;
@@ -563,21 +690,32 @@ static inline int vr_dqbuf(struct vr_queue *q)
 	return vb.b.index;
 }
 
+static inline void vr_queue_init_type(struct vr_queue *q, int fd,
+				      unsigned int type)
+{
+	memset(q, 0, sizeof(*q));
+	q->fd = fd;
+	q->type = type;
+	q->mplane = V4L2_TYPE_IS_MULTIPLANAR(type);
+	q->output = V4L2_TYPE_IS_OUTPUT(type);
+}
+
 /* Find the node's buffer type and bring it where it can stream at all */
 static inline int vr_queue_init(struct vr_queue *q, int fd)
 {
-	int tv = 1;
+	int webcam = 0, tv = 1;
 
-	memset(q, 0, sizeof(*q));
-	q->fd = fd;
-	q->type = vr_buf_type(fd);
+	vr_queue_init_type(q, fd, vr_buf_type(fd));
 	if (!q->type) {
 		errno = EINVAL;
 		return -1;
 	}
-	q->mplane = V4L2_TYPE_IS_MULTIPLANAR(q->type);
-	q->output = V4L2_TYPE_IS_OUTPUT(q->type);
-	/* vivid's input 0 is a webcam, input 1 a TV tuner: only that has VBI */
+	/*
+	 * vivid's input 0 is a webcam, only that has metadata; input 1 is a TV
+	 * tuner, only that has VBI
+	 */
+	if (q->type == V4L2_BUF_TYPE_META_CAPTURE)
+		return vr_ioctl(fd, VIDIOC_S_INPUT, &webcam);
 	if (q->type == V4L2_BUF_TYPE_VBI_CAPTURE ||
 	    q->type == V4L2_BUF_TYPE_SLICED_VBI_CAPTURE)
 		return vr_ioctl(fd, VIDIOC_S_INPUT, &tv);
@@ -703,6 +841,141 @@ static inline int vr_subscribe_ctrl(int fd)
 	};
 
 	return vr_ioctl(fd, VIDIOC_SUBSCRIBE_EVENT, &sub);
+}
+
+/* ------------------------------------------------ the calls that sleep */
+
+struct io_arg {
+	int fd;
+	size_t size;
+};
+
+static inline long call_read(struct vr_call *call, void *arg)
+{
+	struct io_arg *io = arg;
+	char *buf = malloc(io->size);
+	ssize_t ret;
+
+	while ((ret = read(io->fd, buf, io->size)) > 0)
+		call->calls++;
+	return ret;
+}
+
+static inline long call_write(struct vr_call *call, void *arg)
+{
+	struct io_arg *io = arg;
+	char *buf = calloc(1, io->size);
+	ssize_t ret;
+
+	while ((ret = write(io->fd, buf, io->size)) > 0)
+		call->calls++;
+	return ret;
+}
+
+static inline long call_dqbuf(struct vr_call *call, void *arg)
+{
+	return vr_dqbuf(arg);
+}
+
+static inline long call_stream(struct vr_call *call, void *arg)
+{
+	int index;
+
+	for (;;) {
+		index = vr_dqbuf(arg);
+		if (index < 0)
+			return -1;
+		if (vr_qbuf(arg, index))
+			return -1;
+		call->calls++;
+	}
+}
+
+static inline long call_dqevent(struct vr_call *call, void *arg)
+{
+	struct v4l2_event ev;
+
+	return ioctl(*(int *)arg, VIDIOC_DQEVENT, &ev);
+}
+
+static inline long call_cec_receive(struct vr_call *call, void *arg)
+{
+	struct cec_msg msg = {};
+
+	return ioctl(*(int *)arg, CEC_RECEIVE, &msg);
+}
+
+/* Removal may bring a last event: what comes after that counts */
+static inline long call_cec_dqevent(struct vr_call *call, void *arg)
+{
+	struct cec_event ev;
+
+	while (!ioctl(*(int *)arg, CEC_DQEVENT, &ev))
+		call->calls++;
+	return -1;
+}
+
+struct poll_arg {
+	int fd;
+	unsigned int events;	/* poll's, and the same for select and epoll */
+	int timeout;		/* in ms, -1 for ever */
+};
+
+/* Returns the bits that poll() gave */
+static inline long call_poll(struct vr_call *call, void *arg)
+{
+	struct poll_arg *p = arg;
+	struct pollfd pfd = { .fd = p->fd, .events = p->events };
+	int ret = poll(&pfd, 1, p->timeout);
+
+	return ret > 0 ? pfd.revents : ret;
+}
+
+/* Returns POLLIN, POLLOUT, POLLPRI for the sets that select() left it in */
+static inline long call_select(struct vr_call *call, void *arg)
+{
+	struct poll_arg *p = arg;
+	struct timeval tv = { .tv_sec = p->timeout / 1000 };
+	fd_set in, out, pri;
+	int ret;
+
+	FD_ZERO(&in);
+	FD_ZERO(&out);
+	FD_ZERO(&pri);
+	if (p->events & POLLIN)
+		FD_SET(p->fd, &in);
+	if (p->events & POLLOUT)
+		FD_SET(p->fd, &out);
+	if (p->events & POLLPRI)
+		FD_SET(p->fd, &pri);
+	ret = select(p->fd + 1, &in, &out, &pri, p->timeout < 0 ? NULL : &tv);
+	if (ret <= 0)
+		return ret;
+	return (FD_ISSET(p->fd, &in) ? POLLIN : 0) |
+	       (FD_ISSET(p->fd, &out) ? POLLOUT : 0) |
+	       (FD_ISSET(p->fd, &pri) ? POLLPRI : 0);
+}
+
+/* Returns the bits that epoll_wait() gave */
+static inline long call_epoll(struct vr_call *call, void *arg)
+{
+	struct poll_arg *p = arg;
+	struct epoll_event ev = { .events = p->events };
+	int ret, efd;
+
+	efd = epoll_create1(EPOLL_CLOEXEC);
+	if (efd < 0)
+		return -1;
+	ret = epoll_ctl(efd, EPOLL_CTL_ADD, p->fd, &ev);
+	if (!ret)
+		ret = epoll_wait(efd, &ev, 1, p->timeout);
+	close(efd);
+	return ret > 0 ? (long)ev.events : ret;
+}
+
+static inline long call_pause(struct vr_call *call, void *arg)
+{
+	return pause();
 }
 
 #endif /* V4L2_REMOVAL_H */
