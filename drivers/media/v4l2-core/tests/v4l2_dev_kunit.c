@@ -2693,10 +2693,31 @@ static void __init devm_state(struct kunit *test)
 	KUNIT_EXPECT_NE(test, t->taint, get_taint());
 }
 
+/* Without the reference that the file has, which m2m_late_close() needs. */
+static void __init m2m_freed_early(struct kunit *test)
+{
+	struct v4l2_test *t = test->priv;
+	struct v4l2_m2m_dev *m2m_dev;
+	struct file *file;
+	struct stub *s;
+
+	if (!IS_ENABLED(CONFIG_KASAN))
+		kunit_skip(test, "needs CONFIG_KASAN");
+	s = the_m2m_stub(test);
+	file = open_m2m(test, s);
+	m2m_dev = s->m2m_dev;
+	s->m2m_dev = NULL;
+	v4l2_m2m_release(m2m_dev);
+	v4l2_m2m_put(m2m_dev);
+	close_file(test, file);
+	KUNIT_EXPECT_NE(test, t->taint, get_taint());
+}
+
 static struct kunit_case __refdata v4l2_bad_cases[] = {
 	KUNIT_CASE_SLOW(no_wake),
 	KUNIT_CASE(no_drain),
 	KUNIT_CASE(devm_state),
+	KUNIT_CASE(m2m_freed_early),
 	{}
 };
 
