@@ -417,35 +417,64 @@ do_refresh()
 	say "patches/series: $(g rev-list --count "base..$COMPOSED") patches"
 }
 
+# postings: for each one "NAME FIRST LAST", numbers of patches in the series
+postings()
+{
+	awk '
+	/^# posting: / { name = $3; next }
+	/^[ \t]*(#|$)/ { next }
+	{ n++; if (!(name in first)) { order[++m] = name; first[name] = n } last[name] = n }
+	END { for (i = 1; i <= m; i++) print (order[i] == "" ? "-" : order[i]), first[order[i]], last[order[i]] }
+	' "$SERIES"
+}
+
+# mail_posting DIR NAME FROM TO: one thread, with its cover letter
+mail_posting()
+{
+	local cover=$ROOT/patches/cover/$2.txt letter=$1/0000-cover-letter.patch
+	[ -f "$cover" ] || die "posting $2 has no patches/cover/$2.txt"
+	GIT_COMMITTER_NAME=$(g log -1 --format=%an "$4") \
+	GIT_COMMITTER_EMAIL=$(g log -1 --format=%ae "$4") \
+		g -c format.signOff=false -c format.signature='' format-patch -q --cover-letter \
+		--no-signature --thread=shallow --base="$BASE_ID" -o "$1" "$3..$4"
+	awk -v cover="$cover" '
+	BEGIN { getline subject <cover; getline <cover; while ((getline l <cover) > 0) blurb = blurb l "\n" }
+	/^Subject: / { sub(/\*\*\* SUBJECT HERE \*\*\*/, ""); printf "%s%s\n", $0, subject; next }
+	$0 == "*** BLURB HERE ***" { printf "%s", blurb; next }
+	{ print }' "$letter" >"$letter.new"
+	mv "$letter.new" "$letter"
+}
+
 do_mail()
 {
-	local c bad
+	local c bad name first last dir n=0 from
+	local -a commits
 	setup_tree
 	tmpdir "$BUILD"
 	compose "$ROOT"
 	mention_unnamed
 	[ "$COMPOSED" != "$BASE_ID" ] || die "patches/series is empty"
-	for c in $(g rev-list "base..$COMPOSED"); do
+	mapfile -t commits < <(g rev-list --reverse "base..$COMPOSED")
+	for c in "${commits[@]}"; do
 		bad=
 		g log -1 --format=%B "$c" | grep -qi '^Signed-off-by:' && bad="has a Signed-off-by"
 		g log -1 --format=%B "$c" | grep -q '^Assisted-by: ' || bad="lacks Assisted-by"
 		[ -z "$bad" ] || die "'$(g log -1 --format=%s "$c")' $bad"
 	done
-	mkdir "$TMP/mail"
-	GIT_COMMITTER_NAME=$(g log -1 --format=%an "$COMPOSED") \
-	GIT_COMMITTER_EMAIL=$(g log -1 --format=%ae "$COMPOSED") \
-		g -c format.signOff=false -c format.signature='' format-patch -q --cover-letter \
-		--no-signature --thread=shallow --base="$BASE_ID" -o "$TMP/mail" "base..$COMPOSED"
-	c=$TMP/mail/0000-cover-letter.patch
-	awk -v cover="$ROOT/patches/cover-letter.txt" '
-	BEGIN { getline subject <cover; getline <cover; while ((getline l <cover) > 0) blurb = blurb l "\n" }
-	/^Subject: / { sub(/\*\*\* SUBJECT HERE \*\*\*/, ""); printf "%s%s\n", $0, subject; next }
-	$0 == "*** BLURB HERE ***" { printf "%s", blurb; next }
-	{ print }' "$c" >"$c.new"
-	mv "$c.new" "$c"
+	from=$BASE_ID
+	while read -r name first last; do
+		[ "$name" != - ] || die "patches/series has patches above its first line '# posting: NAME'"
+		[ $((last - first)) -lt 15 ] || die "posting $name has $((last - first + 1)) patches, which is more than 15"
+		n=$((n + 1))
+		dir=$n-$name
+		mkdir -p "$TMP/mail/$dir"
+		mail_posting "$TMP/mail/$dir" "$name" "$from" "${commits[last - 1]}"
+		from=${commits[last - 1]}
+		say "build/mail/$dir: $((last - first + 1)) patches"
+	done < <(postings)
 	rm -rf "$BUILD/mail"
 	mv "$TMP/mail" "$BUILD/mail"
-	say "build/mail: $(find "$BUILD/mail" -name '*.patch' | wc -l) mails; scripts/get_maintainer.pl names who gets them"
+	say "scripts/get_maintainer.pl names who gets them"
 }
 
 do_clean()
