@@ -8,8 +8,8 @@ BITS    ?= 64
 export BITS TYPE MINUTES KSRC KTARBALL MIRROR ACCEL VERBOSE JOBS APPEND
 
 .PHONY: help setup base tree refresh mail kernel shell kunit selftest compliance \
-	sequences stress torture demo baseline matrix faults reprobe lint check test \
-	test-all clean
+	sequences stress endurance torture kcsan bench demo baseline matrix faults reprobe \
+	lint check test test-all proof report clean
 
 help:
 	@cat lab/help.txt
@@ -28,8 +28,9 @@ kernel: setup
 	@lab/kernel.sh "$(FLAVOUR)" $(BASE)
 shell: setup
 	@FLAVOUR="$(FLAVOUR)" lab/test.sh shell $(BASE)
-kunit selftest compliance sequences stress torture baseline matrix faults reprobe lint check \
-	test test-all: setup
+proof endurance: CYCLES = 10000
+kunit selftest compliance sequences stress endurance torture kcsan bench baseline matrix \
+	faults reprobe lint check test test-all proof report: setup
 	@FLAVOUR="$(FLAVOUR)" CYCLES="$(CYCLES)" lab/test.sh $@
 demo: setup
 	@DRIVER="$(DRIVER)" CYCLES="$(CYCLES)" lab/test.sh demo

@@ -12,6 +12,7 @@
 #	# memory: MIB		2048 otherwise
 #	# modules: NAME...	what to load first; all test drivers otherwise, "none" for none
 #	# kmemleak: yes		look for leaks when the job is done
+#	# icount: yes		QEMU counts instructions, and the TSC shows them; one CPU
 #	# allow: REGEX		what the kernel is made to say here
 #
 #	-b		the base instead of the series
@@ -102,15 +103,18 @@ uml)
 	cmd+=("${words[@]}")
 	;;
 x86_64)
-	cpu=max
-	[ "${ACCEL:-tcg}" = tcg ] || cpu=host
-	accel=${ACCEL:-tcg}
-	[ "$accel" != tcg ] || accel=tcg,thread=multi
+	if [ "$(header icount)" = yes ]; then
+		machine=(-accel 'tcg,thread=single' -icount 'shift=0,sleep=off' -cpu max -smp 1)
+	elif [ "${ACCEL:-tcg}" = tcg ]; then
+		machine=(-accel 'tcg,thread=multi' -cpu max -smp 2)
+	else
+		machine=(-accel "$ACCEL" -cpu host -smp 2)
+	fi
 	# Four levels of page tables: identify_cpu() clears the CPU's capabilities
 	# while interrupts are on, X86_FEATURE_LA57 with them, and to KASAN every
 	# address is a wild one in an interrupt that comes then.  2 boots in 20.
 	append+=" no5lvl"
-	cmd=(qemu-system-x86_64 -accel "$accel" -cpu "$cpu" -smp 2 -m "${mem}M" -no-reboot
+	cmd=(qemu-system-x86_64 "${machine[@]}" -m "${mem}M" -no-reboot
 		-display none -nodefaults -serial stdio -kernel "$kernel"
 		-initrd "$TMP/initrd" -append "console=ttyS0 $append")
 	;;

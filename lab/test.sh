@@ -264,27 +264,63 @@ do_sequences()	# FLAVOUR
 	try "sequences $f: complete" planned "$log/job" || :
 }
 
-do_stress()	# FLAVOUR
+# stress FLAVOUR NAME CYCLES DRIVER...
+stress()
 {
-	local f=$1
-	step "stress, $f, $CYCLES cycles"
-	try "stress $f: kernel" kernel "$f" || return 0
-	try "stress $f: programs" "$lab/guest.sh" programs || return 0
-	try "stress $f" env NAME="stress-$f" TIMEOUT=$((400 + 15 * CYCLES)) "$lab/run.sh" "$f" stress "$CYCLES" || :
-	sed -n 's/^RESULT\t\([^\t]*\)\t[a-z]*\t\(.*\)/# \1: \2/p; s/^.* unbinds: min /# &/p' "$LOGS/stress-$f/job"
+	local f=$1 what=$2 cycles=$3
+	step "$what, $f, $cycles cycles"
+	try "$what $f: kernel" kernel "$f" || return 0
+	try "$what $f: programs" "$lab/guest.sh" programs || return 0
+	try "$what $f" env NAME="$what-$f" TIMEOUT=$((400 + 15 * cycles)) "$lab/run.sh" "$f" stress "$cycles" "${@:4}" || :
+	sed -n 's/^RESULT\t\([^\t]*\)\t[a-z]*\t\(.*\)/# \1: \2/p; s/^.* unbinds: min /# &/p; s/^drains /# &/p' "$LOGS/$what-$f/job"
 }
+
+do_stress() { stress "$1" stress "$2" all; }		# FLAVOUR CYCLES
+do_endurance() { stress uml endurance "$1" vivid; }	# CYCLES
 
 # Without TYPE all of them
 do_torture()	# FLAVOUR SECONDS [TYPE...]
 {
 	local f=$1 log=$LOGS/torture-$1
 	shift
-	step "torture, $f, $*"
+	step "torture, $f, $1 s each: ${*:2}"
 	try "torture $f: kernel" kernel "$f" || return 0
 	try "torture $f: no complaint of the kernel" env NAME="torture-$f" TIMEOUT=$((300 + 4 * $1)) "$lab/run.sh" "$f" torture "$@" || :
 	ktap "$log/job" | results "torture $f:"
 	grep '^#' "$log/job" || :
 	try "torture $f: complete" planned "$log/job" || :
+}
+
+# KCSAN takes the place of KASAN, in a kernel of its own
+do_kcsan()	# SECONDS
+{
+	local log=$LOGS/torture-kcsan image
+	step "torture under KCSAN, x86_64, $1 s each"
+	try "torture kcsan: programs" "$lab/guest.sh" programs || return 0
+	image=$(VARIANT=kcsan "$lab/kernel.sh" x86_64) || { result fail "torture kcsan: kernel of its own"; return 0; }
+	try "torture kcsan: no complaint of the kernel" env KERNEL="$image" NAME=torture-kcsan TIMEOUT=$((300 + 2 * $1)) \
+		"$lab/run.sh" x86_64 torture "$1" cdev v4l2 || :
+	ktap "$log/job" | results "torture kcsan:"
+	grep '^#' "$log/job" || :
+	try "torture kcsan: complete" planned "$log/job" || :
+}
+
+# bench_kernel [BASE]
+bench_kernel()
+{
+	local name=bench${1:+-base} image
+	image=$(VARIANT=bench "$lab/kernel.sh" x86_64 "$@") || { result fail "$name: kernel of its own"; return 0; }
+	try "$name" env KERNEL="$image" NAME="$name" "$lab/run.sh" x86_64 bench || :
+}
+
+# Kernels without debug options, which differ by the series alone
+do_bench()
+{
+	step "bench: instructions for each call"
+	try "bench: programs" "$lab/guest.sh" programs || return 0
+	bench_kernel BASE
+	bench_kernel
+	"$lab/report.py" bench
 }
 
 do_lint()
@@ -305,6 +341,22 @@ both()
 	cat "$RESULTS.1"
 	wait $b || result fail "$2 ended early"
 	cat "$RESULTS.2"
+}
+
+# All but stress, whose length is the caller's
+do_all()
+{
+	do_kunit uml
+	try "kernel: uml, base" kernel uml BASE || :
+	both "do_selftest uml" "do_baseline uml"
+	do_matrix
+	try "kernel: x86_64" kernel x86_64 || :
+	both "do_kunit x86_64" do_compliance_x86_64
+	do_compat
+	both "do_torture uml 60" "do_torture x86_64 60"
+	both do_compliance_uml "do_sequences uml"
+	both "do_faults -e 20" do_reprobe
+	do_lint
 }
 
 summary()
@@ -351,8 +403,23 @@ baseline)
 compliance)
 	both do_compliance_x86_64 do_compliance_uml
 	;;
-sequences|stress)
-	do_"$1" "$FLAVOUR"
+sequences)
+	do_sequences "$FLAVOUR"
+	;;
+stress)
+	do_stress "$FLAVOUR" "$CYCLES"
+	;;
+endurance)
+	do_endurance "$CYCLES"
+	;;
+kcsan)
+	do_kcsan $((60 * MINUTES))
+	;;
+bench)
+	do_bench
+	;;
+report)
+	exec "$lab/report.py"
 	;;
 matrix|reprobe)
 	do_"$1"
@@ -385,23 +452,23 @@ test)
 	do_kunit x86_64
 	step "$((($(ms) - start) / 60000)) minutes"
 	;;
-test-all)
+test-all|proof)
 	start=$(ms)
 	ABI=
-	do_kunit uml
-	try "kernel: uml, base" kernel uml BASE || :
-	both "do_selftest uml" "do_baseline uml"
-	FLAVOUR=uml do_matrix
-	try "kernel: x86_64" kernel x86_64 || :
-	both "do_kunit x86_64" do_compliance_x86_64
-	do_compat
-	do_torture x86_64 60
-	both do_compliance_uml "do_sequences uml"
 	FLAVOUR=uml
-	both "do_faults -e 20" do_reprobe
-	do_stress uml
-	do_lint
+	do_all
+	if [ "$1" = proof ]; then
+		do_bench
+		do_kcsan 60
+		do_stress uml $((CYCLES / 10))
+		do_endurance "$CYCLES"
+	else
+		do_stress uml 20
+	fi
 	step "$((($(ms) - start) / 60000)) minutes"
+	mkdir -p "$BUILD/results"
+	cp "$RESULTS" "$BUILD/results/checks"
+	"$lab/report.py"
 	;;
 shell)
 	"$lab/kernel.sh" "$FLAVOUR" ${2:+BASE} >/dev/null
@@ -412,7 +479,7 @@ demo)
 	exec "$lab/demo/run.sh"
 	;;
 *)
-	die "usage: test.sh kunit|selftest|baseline|matrix|faults|reprobe|compliance|sequences|stress|torture|lint|check|test|test-all|shell|demo"
+	die "usage: test.sh kunit|selftest|baseline|matrix|faults|reprobe|compliance|sequences|stress|endurance|torture|kcsan|bench|lint|check|test|test-all|proof|report|shell|demo"
 	;;
 esac
 summary
