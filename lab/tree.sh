@@ -75,6 +75,7 @@ area()
 	v4l2*)				echo v4l2 ;;
 	vb2*|videobuf2*)		echo vb2 ;;
 	mc*|media|request)		echo mc ;;
+	"driver core")			echo driver-core ;;
 	*[!a-zA-Z0-9_-]*)		echo misc ;;
 	*)				echo "$w" ;;
 	esac

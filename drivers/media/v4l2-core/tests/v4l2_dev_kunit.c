@@ -2514,6 +2514,191 @@ static void sim_then_disconnect(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, do_op(s, file, OP_OPEN), -ENODEV);
 }
 
+/* What a driver must not register: a node that is in use, or in devm memory. */
+
+static void __init register_again(struct kunit *test)
+{
+	struct stub *s = the_stub(test);
+	struct file *file = open_node(test, s, 0);
+	int minor = s->vdev[0].minor;
+
+	kunit_warning_suppress(test) {
+		KUNIT_EXPECT_EQ(test, stub_register_node(s, 0), -EBUSY);
+		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 1);
+	}
+
+	/* It has not even noticed. */
+	KUNIT_EXPECT_TRUE(test, video_is_registered(&s->vdev[0]));
+	KUNIT_EXPECT_EQ(test, s->vdev[0].minor, minor);
+	KUNIT_EXPECT_FALSE(test, list_empty(&s->vdev[0].fh_list));
+	KUNIT_EXPECT_EQ(test, do_op(s, file, OP_READ), 0);
+	KUNIT_EXPECT_EQ(test, do_op(s, file, OP_OPEN), 0);
+}
+
+static DECLARE_COMPLETION(node_released);
+
+static void release_completes(struct video_device *vdev)
+{
+	complete(&node_released);
+}
+
+static void __init register_while_open(struct kunit *test)
+{
+	struct stub *s = the_stub(test);
+	struct video_device *vdev = &s->vdev[1];
+	struct video_device *copy;
+	struct file *file;
+
+	copy = kunit_kmalloc(test, sizeof(*copy), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, copy);
+	reinit_completion(&node_released);
+	stub_add_node(test, s, 1);
+	file = open_node(test, s, 1);
+	video_unregister_device(vdev);
+
+	kunit_warning_suppress(test) {
+		KUNIT_EXPECT_EQ(test, stub_register_node(s, 1), -EBUSY);
+		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 1);
+
+		/* A driver that has cleared it is no better. */
+		memcpy(copy, vdev, sizeof(*copy));
+		memset(vdev, 0, sizeof(*vdev));
+		KUNIT_EXPECT_EQ(test, stub_register_node(s, 1), -EBUSY);
+		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 2);
+		memcpy(vdev, copy, sizeof(*copy));
+	}
+
+	vdev->release = release_completes;
+	close_file(test, file);
+	KUNIT_ASSERT_TRUE(test, wait_for(&node_released));
+	memset(vdev, 0, sizeof(*vdev));
+	KUNIT_EXPECT_EQ(test, stub_register_node(s, 1), 0);
+}
+
+static void __init devm_memory(struct kunit *test)
+{
+	struct device *dev = kunit_device_register(test, "v4l2_kunit_devm");
+	char *p, *other = kunit_kzalloc(test, 100, GFP_KERNEL);
+	unsigned long pages;
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dev);
+	KUNIT_ASSERT_NOT_NULL(test, other);
+	KUNIT_EXPECT_FALSE(test, devres_contains(dev, other));
+
+	p = devm_kzalloc(dev, 100, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_EXPECT_TRUE(test, devres_contains(dev, p));
+	KUNIT_EXPECT_TRUE(test, devres_contains(dev, p + 99));
+	KUNIT_EXPECT_FALSE(test, devres_contains(dev, other));
+	KUNIT_EXPECT_FALSE(test, devres_contains(dev->parent, p));
+
+	/* Larger than the slab allocator has objects for, on most machines. */
+	p = devm_krealloc(dev, p, 3 * PAGE_SIZE, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_EXPECT_TRUE(test, devres_contains(dev, p));
+	KUNIT_EXPECT_TRUE(test, devres_contains(dev, p + 3 * PAGE_SIZE - 1));
+	devm_kfree(dev, p);
+	KUNIT_EXPECT_FALSE(test, devres_contains(dev, p));
+
+	pages = devm_get_free_pages(dev, GFP_KERNEL, 1);
+	KUNIT_ASSERT_NE(test, pages, 0);
+	p = (char *)pages;
+	KUNIT_EXPECT_TRUE(test, devres_contains(dev, p));
+	KUNIT_EXPECT_TRUE(test, devres_contains(dev, p + 2 * PAGE_SIZE - 1));
+	devm_free_pages(dev, pages);
+	KUNIT_EXPECT_FALSE(test, devres_contains(dev, p));
+}
+
+/* What a driver has for a node, for some of it to be in devm memory. */
+struct node_state {
+	struct v4l2_device v4l2_dev;
+	struct video_device vdev;
+	struct vb2_queue queue;
+	int data;
+};
+
+static const struct v4l2_file_operations stub_fh_fops = {
+	.owner = THIS_MODULE,
+	.open = v4l2_fh_open,
+	.release = v4l2_fh_release,
+};
+
+static const struct devm_param {
+	const char *name;
+	const struct v4l2_file_operations *fops;
+	enum vfl_devnode_type type;
+	bool vdev, v4l2_dev, queue, data;	/* what of it is devm's */
+	bool parents;				/* devm of the parent */
+	int warnings;
+} devm_params[] = {
+	{ "nothing", &stub_fops, VFL_TYPE_VIDEO },
+	{ "video_device", &stub_fops, VFL_TYPE_VIDEO, .vdev = true,
+	  .warnings = 1 },
+	{ "v4l2_device", &stub_fops, VFL_TYPE_VIDEO, .v4l2_dev = true,
+	  .warnings = 1 },
+	{ "queue", &stub_fops, VFL_TYPE_VIDEO, .queue = true, .warnings = 1 },
+	{ "driver_data", &stub_fops, VFL_TYPE_VIDEO, .data = true,
+	  .warnings = 1 },
+	{ "driver_data_unused", &stub_fh_fops, VFL_TYPE_VIDEO, .data = true },
+	{ "subdev", &stub_fops, VFL_TYPE_SUBDEV, .data = true },
+	{ "all", &stub_fops, VFL_TYPE_VIDEO, .vdev = true, .v4l2_dev = true,
+	  .queue = true, .data = true, .warnings = 1 },
+	{ "all_of_parent", &stub_fops, VFL_TYPE_VIDEO, .vdev = true,
+	  .v4l2_dev = true, .queue = true, .data = true, .parents = true,
+	  .warnings = 1 },
+};
+
+KUNIT_ARRAY_PARAM_DESC(devm, devm_params, name);
+
+static void __init register_in_devm(struct kunit *test)
+{
+	const struct devm_param *param = test->param_value;
+	struct node_state *devm, *kept;
+	struct device *dev, *owner;
+	struct v4l2_device *v4l2_dev;
+	struct video_device *vdev;
+	int ret = -EINVAL;
+
+	if (!IS_ENABLED(CONFIG_VIDEO_DEBUG_LIFETIME))
+		kunit_skip(test, "needs CONFIG_VIDEO_DEBUG_LIFETIME");
+
+	/* new names, for the reason that stub_alloc() gives */
+	dev = kunit_device_register(test, param->name);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dev);
+	owner = param->parents ? dev->parent : dev;
+	kept = kunit_kzalloc(test, sizeof(*kept), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, kept);
+	devm = devm_kzalloc(owner, sizeof(*devm), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, devm);
+
+	v4l2_dev = param->v4l2_dev ? &devm->v4l2_dev : &kept->v4l2_dev;
+	KUNIT_EXPECT_EQ(test, v4l2_device_register(dev, v4l2_dev), 0);
+	vdev = param->vdev ? &devm->vdev : &kept->vdev;
+	vdev->v4l2_dev = v4l2_dev;
+	vdev->queue = param->queue ? &devm->queue : &kept->queue;
+	video_set_drvdata(vdev, param->data ? &devm->data : &kept->data);
+	vdev->fops = param->fops;
+	vdev->device_caps = V4L2_CAP_VIDEO_CAPTURE;
+	vdev->release = release_completes;
+	strscpy(vdev->name, param->name);
+	reinit_completion(&node_released);
+
+	kunit_warning_suppress(test) {
+		ret = video_register_device(vdev, param->type, -1);
+		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, param->warnings);
+	}
+
+	/* It is a warning, no more. The queue was never set up. */
+	KUNIT_EXPECT_EQ(test, ret, 0);
+	vdev->queue = NULL;
+	if (!ret) {
+		video_unregister_device(vdev);
+		KUNIT_ASSERT_TRUE(test, wait_for(&node_released));
+	}
+	v4l2_device_unregister(v4l2_dev);
+	devm_kfree(owner, devm);
+}
+
 /* The last case: what all of them allocated was freed, and freed once. */
 static void __init all_is_freed(struct kunit *test)
 {
@@ -2633,6 +2818,10 @@ static struct kunit_case __refdata v4l2_dev_cases[] = {
 	KUNIT_CASE_PARAM(quiesce_and_remove, quiesce_gen_params),
 	KUNIT_CASE(sim_disconnect),
 	KUNIT_CASE(sim_then_disconnect),
+	KUNIT_CASE(register_again),
+	KUNIT_CASE(register_while_open),
+	KUNIT_CASE(devm_memory),
+	KUNIT_CASE_PARAM(register_in_devm, devm_gen_params),
 	KUNIT_CASE(removal),
 	KUNIT_CASE(all_is_freed),
 	{}
