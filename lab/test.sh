@@ -330,6 +330,13 @@ do_lint()
 	results "lint:" <"$LOGS/lint"
 }
 
+do_coccicheck()
+{
+	step "semantic patches"
+	"$lab/coccicheck.sh" >"$LOGS/coccicheck" || echo "fail	it ran" >>"$LOGS/coccicheck"
+	results "coccicheck:" <"$LOGS/coccicheck"
+}
+
 # both COMMAND COMMAND: two guests at a time, on two cores; one report after the
 # other
 both()
@@ -356,6 +363,7 @@ do_all()
 	both "do_torture uml 60" "do_torture x86_64 60"
 	both do_compliance_uml "do_sequences uml"
 	both "do_faults -e 20" do_reprobe
+	do_coccicheck
 	do_lint
 }
 
@@ -434,6 +442,9 @@ faults)
 lint)
 	do_lint
 	;;
+coccicheck)
+	do_coccicheck
+	;;
 check)
 	do_lint quick
 	do_kunit uml
@@ -479,7 +490,7 @@ demo)
 	exec "$lab/demo/run.sh"
 	;;
 *)
-	die "usage: test.sh kunit|selftest|baseline|matrix|faults|reprobe|compliance|sequences|stress|endurance|torture|kcsan|bench|lint|check|test|test-all|proof|report|shell|demo"
+	die "usage: test.sh kunit|selftest|baseline|matrix|faults|reprobe|compliance|sequences|stress|endurance|torture|kcsan|bench|lint|coccicheck|check|test|test-all|proof|report|shell|demo"
 	;;
 esac
 summary
