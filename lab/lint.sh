@@ -64,6 +64,7 @@ check "series composes" "$ROOT/lab/tree.sh" ensure
 sed -n 's/^note: \(.*\) is named by no line.*/\1/p' "$TMP/out" >"$TMP/unnamed"
 all_named() { ! grep . "$TMP/unnamed"; }
 check "every new file enters with a patch" all_named
+check "postings: at most 15 patches, each with a cover letter" "$ROOT/lab/tree.sh" mail
 commits=$(g rev-list --reverse base..HEAD)
 
 # The ids of new files only say that nobody looked whether MAINTAINERS covers
