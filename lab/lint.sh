@@ -10,7 +10,7 @@
 
 quick=${1:-}
 need git perl python3 shellcheck
-[ -n "$quick" ] || need gcc make ccache sparse
+[ -n "$quick" ] || need gcc make ccache sparse sphinx-build
 
 export CCACHE_DIR=$CACHE/ccache CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=10G
 export KBUILD_BUILD_TIMESTAMP='Thu Jan 1 00:00:00 UTC 1970'
@@ -200,6 +200,25 @@ bisectable()
 	touch "$stamp"
 }
 
+# What sphinx says of the media documentation.  A label that is in another part of
+# the documentation is unknown when only this one is built.
+sphinx()
+{
+	make -s -C "$1" O="$TMP/html" SPHINXDIRS="driver-api/media userspace-api/media" SPHINXOPTS=-q htmldocs >"$TMP/log" 2>&1 ||
+		{ tail -n 20 "$TMP/log" >&2; return 1; }
+	grep -E 'WARNING|ERROR' "$TMP/log" | grep -v 'undefined label' | sed -E "s|$1/||g; s/:[0-9]+:/:/" | sort -u || :
+	rm -rf "$TMP/html"
+}
+
+html_docs()
+{
+	"$ROOT/lab/tree.sh" base || return 1
+	sphinx "$TREE" >"$TMP/now" || return 1
+	sphinx "$BASETREE" >"$TMP/before" || return 1
+	! comm -23 "$TMP/now" "$TMP/before" | grep .
+}
+
+check "htmldocs of the media subsystem: no new warning" html_docs
 check "W=1 and sparse on touched objects: nothing new" clean_build
 # the kernel leaves sparse out, with a warning only, if it cannot parse its headers
 ! grep -qs 'C=2 specified, but sparse is not available' "$TMP/log" ||

@@ -10,7 +10,7 @@ PACKAGES=(
 	git xz-utils debian-archive-keyring ca-certificates procps	# the base
 	gcc libc6-dev make flex bison bc perl python3 libelf-dev ccache	# kernels
 	mmdebstrap cpio qemu-system-x86					# guests
-	shellcheck sparse python3-ply python3-git coccinelle		# lint
+	shellcheck sparse python3-ply python3-git coccinelle python3-sphinx	# lint
 )
 
 command -v apt-get >/dev/null && command -v dpkg-query >/dev/null ||
