@@ -8,8 +8,8 @@ BITS    ?= 64
 export BITS TYPE MINUTES KSRC KTARBALL MIRROR ACCEL VERBOSE JOBS APPEND
 
 .PHONY: help setup base tree refresh mail kernel shell kunit selftest compliance \
-	sequences stress endurance torture kcsan bench demo baseline matrix faults reprobe \
-	lint coccicheck check test test-all proof report clean
+	sequences stress endurance times torture kcsan bench demo baseline matrix faults \
+	reprobe lint coccicheck check test test-all proof report clean
 
 help:
 	@cat lab/help.txt
@@ -29,8 +29,8 @@ kernel: setup
 shell: setup
 	@FLAVOUR="$(FLAVOUR)" lab/test.sh shell $(BASE)
 proof endurance: CYCLES = 10000
-kunit selftest compliance sequences stress endurance torture kcsan bench baseline matrix \
-	faults reprobe lint coccicheck check test test-all proof report: setup
+kunit selftest compliance sequences stress endurance times torture kcsan bench baseline \
+	matrix faults reprobe lint coccicheck check test test-all proof report: setup
 	@FLAVOUR="$(FLAVOUR)" CYCLES="$(CYCLES)" lab/test.sh $@
 demo: setup
 	@DRIVER="$(DRIVER)" CYCLES="$(CYCLES)" lab/test.sh demo

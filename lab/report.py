@@ -273,8 +273,8 @@ def main():
     head = subprocess.run(["git", "-C", os.path.join(ROOT, "build/tree"), "rev-list",
                            "--count", "base..HEAD"], capture_output=True, text=True)
     page.text("Linux 7.3.4, unpatched, and with the %s patches of the series. Every number "
-              "comes from the logs in build/logs, of debug kernels, in UML or under QEMU's "
-              "emulation." % (head.stdout.strip() or "?"))
+              "comes from the logs in build/logs: of debug kernels unless it says "
+              "otherwise, in UML or under QEMU's emulation." % (head.stdout.strip() or "?"))
     checks(page)
     matrix(page)
     controls(page)
@@ -282,6 +282,7 @@ def main():
              r"^# .*(removals|in a removed device)")
     comments(page, "Fault injection", ["faults-uml"], r"^(not )?ok |^# .*allocations")
     stress(page, "stress-uml", "All five drivers under load")
+    stress(page, "times-uml", "The same without debug options: how long an unbind takes")
     stress(page, "endurance-uml", "Endurance: vivid under load")
     bench(page)
     page.write()

@@ -264,19 +264,24 @@ do_sequences()	# FLAVOUR
 	try "sequences $f: complete" planned "$log/job" || :
 }
 
-# stress FLAVOUR NAME CYCLES DRIVER...
+# stress FLAVOUR NAME CYCLES ARGUMENT...
 stress()
 {
-	local f=$1 what=$2 cycles=$3
+	local f=$1 what=$2 cycles=$3 image
 	step "$what, $f, $cycles cycles"
-	try "$what $f: kernel" kernel "$f" || return 0
+	image=$("$lab/kernel.sh" "$f") || { result fail "$what $f: kernel"; return 0; }
 	try "$what $f: programs" "$lab/guest.sh" programs || return 0
-	try "$what $f" env NAME="$what-$f" TIMEOUT=$((400 + 15 * cycles)) "$lab/run.sh" "$f" stress "$cycles" "${@:4}" || :
+	try "$what $f" env KERNEL="$image" NAME="$what-$f" TIMEOUT=$((400 + 15 * cycles)) \
+		"$lab/run.sh" "$f" stress "$cycles" "${@:4}" || :
 	sed -n 's/^RESULT\t\([^\t]*\)\t[a-z]*\t\(.*\)/# \1: \2/p; s/^.* unbinds: min /# &/p; s/^drains /# &/p' "$LOGS/$what-$f/job"
 }
 
-do_stress() { stress "$1" stress "$2" all; }		# FLAVOUR CYCLES
-do_endurance() { stress uml endurance "$1" vivid; }	# CYCLES
+do_stress() { stress "$1" stress "$2" all; }			# FLAVOUR CYCLES
+do_endurance() { stress uml endurance "$1" vivid; }		# CYCLES
+
+# How long an unbind takes is to be looked at without debug options, and with few
+# processes: otherwise it says more about them.
+do_times() { VARIANT=plain stress uml times "$1" all 5; }	# CYCLES
 
 # Without TYPE all of them
 do_torture()	# FLAVOUR SECONDS [TYPE...]
@@ -309,7 +314,7 @@ do_kcsan()	# SECONDS
 bench_kernel()
 {
 	local name=bench${1:+-base} image
-	image=$(VARIANT=bench "$lab/kernel.sh" x86_64 "$@") || { result fail "$name: kernel of its own"; return 0; }
+	image=$(VARIANT=plain "$lab/kernel.sh" x86_64 "$@") || { result fail "$name: kernel of its own"; return 0; }
 	try "$name" env KERNEL="$image" NAME="$name" "$lab/run.sh" x86_64 bench || :
 }
 
@@ -417,8 +422,8 @@ sequences)
 stress)
 	do_stress "$FLAVOUR" "$CYCLES"
 	;;
-endurance)
-	do_endurance "$CYCLES"
+endurance|times)
+	do_"$1" "$CYCLES"
 	;;
 kcsan)
 	do_kcsan $((60 * MINUTES))
@@ -472,6 +477,7 @@ test-all|proof)
 		do_bench
 		do_kcsan 60
 		do_stress uml $((CYCLES / 10))
+		do_times $((CYCLES / 10))
 		do_endurance "$CYCLES"
 	else
 		do_stress uml 20
@@ -490,7 +496,7 @@ demo)
 	exec "$lab/demo/run.sh"
 	;;
 *)
-	die "usage: test.sh kunit|selftest|baseline|matrix|faults|reprobe|compliance|sequences|stress|endurance|torture|kcsan|bench|lint|coccicheck|check|test|test-all|proof|report|shell|demo"
+	die "usage: test.sh kunit|selftest|baseline|matrix|faults|reprobe|compliance|sequences|stress|endurance|times|torture|kcsan|bench|lint|coccicheck|check|test|test-all|proof|report|shell|demo"
 	;;
 esac
 summary

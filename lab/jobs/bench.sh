@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-# What calls cost, in instructions.  On a kernel without debug options, which has
-# no lockdep.
+# What calls cost, in instructions: on a kernel without debug options.
 # icount: yes
 # timeout: 300
 # cmdline: nokaslr tsc=reliable
 # modules: vivid vim2m vimc
-# allow: LAB: debug_locks none
 bench
