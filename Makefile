@@ -8,7 +8,7 @@ BITS    ?= 64
 export BITS TYPE MINUTES KSRC KTARBALL MIRROR ACCEL VERBOSE JOBS APPEND
 
 .PHONY: help setup base tree refresh mail kernel shell kunit selftest compliance \
-	sequences stress endurance times torture kcsan bench demo baseline matrix faults \
+	sequences stress endurance times torture bench demo baseline matrix faults \
 	reprobe lint coccicheck check test test-all proof report clean
 
 help:
@@ -29,7 +29,7 @@ kernel: setup
 shell: setup
 	@FLAVOUR="$(FLAVOUR)" lab/test.sh shell $(BASE)
 proof endurance: CYCLES = 10000
-kunit selftest compliance sequences stress endurance times torture kcsan bench baseline \
+kunit selftest compliance sequences stress endurance times torture bench baseline \
 	matrix faults reprobe lint coccicheck check test test-all proof report: setup
 	@FLAVOUR="$(FLAVOUR)" CYCLES="$(CYCLES)" lab/test.sh $@
 demo: setup
