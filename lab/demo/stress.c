@@ -25,6 +25,8 @@
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "m2m.h"
 
@@ -214,19 +216,21 @@ static void small_format(struct vr_queue *q)
 
 /*
  * vimc's scaled node shares a sensor with a raw one, and whichever starts second
- * makes vimc WARN, on the base as well: so only the raw ones stream.
+ * makes vimc WARN, on the base as well: so only the raw ones stream.  Looked up by
+ * number, which is this node's as long as it is open, even if the name is another
+ * one's by now.
  */
-static bool may_stream(const char *node)
+static bool may_stream(int fd)
 {
 	char path[64], name[64] = "";
+	struct stat st;
 
-	if (!is("vimc"))
-		return true;
-	snprintf(path, sizeof(path), "/sys/class/video4linux/%s/name",
-		 strrchr(node, '/') + 1);
-	/* it may be gone meanwhile */
-	return !vr_read_line(path, name, sizeof(name)) &&
-	       !strncmp(name, "Raw", 3);
+	if (fstat(fd, &st))
+		return false;
+	snprintf(path, sizeof(path), "/sys/dev/char/%u:%u/name",
+		 major(st.st_rdev), minor(st.st_rdev));
+	vr_read_line(path, name, sizeof(name));
+	return strncmp(name, "RGB/YUV Capture", 15);
 }
 
 /* The formats along vimc's pipeline do not match by default. */
@@ -525,7 +529,7 @@ static void do_dmabuf(int fd)
 	m2m = m2m_caps(fd2);
 	if (m2m) {
 		m2m_queue_init(&other, fd2, m2m, true);
-	} else if (vr_queue_init(&other, fd2)) {
+	} else if (!may_stream(fd2) || vr_queue_init(&other, fd2)) {
 		put(fd2);
 		goto done;
 	}
@@ -722,8 +726,9 @@ static void use_node(int fd, const char *path)
 		return;
 	}
 	what = rnd(20);
-	if (what < 9 && !may_stream(path))
-		what += 9;
+	/* nothing that starts it, as poll() does, too */
+	if (!may_stream(fd))
+		what = 12 + rnd(4);
 	switch (what) {
 	case 0 ... 5:
 		m2m = m2m_caps(fd);
@@ -759,8 +764,7 @@ static void use_node(int fd, const char *path)
 		end(vr_set_ctrl(fd, VR_CID_DISCONNECT, 1));
 		break;
 	case 17:
-		if (may_stream(path))
-			do_dmabuf(fd);
+		do_dmabuf(fd);
 		break;
 	default:
 		break;

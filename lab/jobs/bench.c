@@ -180,11 +180,11 @@ static void vivid(void)
 	BENCH("vivid QUERYCAP", !ioctl(fd, VIDIOC_QUERYCAP, &cap));
 	BENCH("vivid G_CTRL", !ioctl(fd, VIDIOC_G_CTRL, &ctrl));
 	BENCH("vivid poll", poll_now(fd));
-	/* an event is not sent to the file that caused it */
+	/* an event is not sent to the file that caused it; it is on by default */
 	other = open_or_die(path);
 	if (vr_subscribe_ctrl(fd))
 		err(1, "VIDIOC_SUBSCRIBE_EVENT");
-	BENCH_AFTER("vivid DQEVENT", vr_set_ctrl(other, VR_CID_BOOLEAN, ++i & 1),
+	BENCH_AFTER("vivid DQEVENT", vr_set_ctrl(other, VR_CID_BOOLEAN, i++ & 1),
 	      !ioctl(fd, VIDIOC_DQEVENT, &ev));
 	close(other);
 
