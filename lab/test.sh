@@ -303,6 +303,13 @@ bench_kernel()
 	try "$name" env KERNEL="$image" NAME="$name" "$lab/run.sh" x86_64 bench || :
 }
 
+# /dev/null's cdev has not
+opted_out()
+{
+	grep -h '^BENCH	null' "$LOGS/bench-base/job" "$LOGS/bench/job" | cut -f2,3 | sort | uniq -c |
+		awk '$1 != 2 { bad = 1; print "# " $0 } END { exit bad || NR != 2 }'
+}
+
 # Kernels without debug options, which differ by the series alone
 do_bench()
 {
@@ -310,6 +317,7 @@ do_bench()
 	try "bench: programs" "$lab/guest.sh" programs || return 0
 	bench_kernel BASE
 	bench_kernel
+	try "bench: not one instruction more where nobody has opted in" opted_out || :
 	"$lab/report.py" bench
 }
 
