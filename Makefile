@@ -5,11 +5,11 @@ FLAVOUR ?= uml
 DRIVER  ?= vivid
 CYCLES  ?= 20
 BITS    ?= 64
-export BITS TYPE MINUTES KSRC KTARBALL MIRROR ACCEL VERBOSE JOBS APPEND
+export BITS TYPE MINUTES KSRC KTARBALL MIRROR ACCEL VERBOSE JOBS APPEND DEVICES
 
 .PHONY: help setup base tree refresh mail kernel shell kunit selftest compliance \
 	sequences stress endurance times torture bench demo baseline matrix faults \
-	reprobe lint coccicheck check test test-all proof report clean
+	reprobe platform lint coccicheck check test test-all proof report clean
 
 help:
 	@cat lab/help.txt
@@ -29,10 +29,11 @@ kernel: setup
 shell: setup
 	@FLAVOUR="$(FLAVOUR)" lab/test.sh shell $(BASE)
 proof endurance: CYCLES = 10000
+platform: DRIVER = all
 kunit selftest compliance sequences stress endurance times torture bench baseline \
 	matrix faults reprobe lint coccicheck check test test-all proof report: setup
 	@FLAVOUR="$(FLAVOUR)" CYCLES="$(CYCLES)" lab/test.sh $@
-demo: setup
-	@DRIVER="$(DRIVER)" CYCLES="$(CYCLES)" lab/test.sh demo
+demo platform: setup
+	@DRIVER="$(DRIVER)" CYCLES="$(CYCLES)" lab/test.sh $@
 clean:
 	@lab/tree.sh clean

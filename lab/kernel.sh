@@ -15,14 +15,15 @@
 
 flavour=${1:-}
 base=${2:-}
+cross=
 case $flavour in
 uml)	arch=um target=linux image=linux objects=1290 ;;
 x86_64)	arch=x86_64 target=bzImage image=arch/x86/boot/bzImage objects=1850 ;;
-arm64)	die "FLAVOUR=arm64 is not there yet; there is: $FLAVOURS" ;;
+arm64)	arch=arm64 target=Image image=arch/arm64/boot/Image objects=1250 cross=aarch64-linux-gnu- ;;
 *)	die "FLAVOUR=$flavour is unknown; there is: $FLAVOURS" ;;
 esac
 
-need make gcc ccache flex bison bc flock
+need make "${cross}gcc" ccache flex bison bc flock
 if [ -n "$base" ]; then
 	"$ROOT/lab/tree.sh" base
 	src=$BASETREE
@@ -46,13 +47,14 @@ fi
 export CCACHE_DIR=$CACHE/ccache CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=10G
 export KBUILD_BUILD_TIMESTAMP='Thu Jan 1 00:00:00 UTC 1970'
 export KBUILD_BUILD_USER=lab KBUILD_BUILD_HOST=lab KBUILD_BUILD_VERSION=1
-mk() { make -C "$src" ARCH="$arch" O="${obj##*/}" CC="ccache gcc" HOSTCC="ccache gcc" "$@"; }
+mk() { make -C "$src" ARCH="$arch" O="${obj##*/}" CROSS_COMPILE="$cross" CC="ccache ${cross}gcc" HOSTCC="ccache gcc" "$@"; }
 
 # Configuration: the fragments on allnoconfig.  A new .config replaces the old
 # one only if it differs, so that nothing is built again for nothing.
-fragments=("$ROOT/lab/config/common.config" "$ROOT/lab/config/$flavour.config")
+fragments=("$ROOT/lab/config/common.config")
 # what the series adds; the base does not know these
 [ -n "$base" ] || fragments+=("$ROOT/lab/config/series.config")
+fragments+=("$ROOT/lab/config/$flavour.config")
 [ -z "$variant" ] || fragments+=("$ROOT/lab/config/$VARIANT.config")
 [ -z "${CONFIG:-}" ] || fragments+=("$CONFIG")
 cat "${fragments[@]}" >"$obj/lab.fragment"

@@ -10,7 +10,39 @@ BUILD=$ROOT/build				# everything made here, but the caches
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/v4l2-safe-removal	# shared by clones
 TREE=$BUILD/tree				# base + series, one commit per patch
 BASETREE=$BUILD/base				# the base alone
-FLAVOURS="uml x86_64"				# arm64 belongs here too, later
+FLAVOURS="uml x86_64 arm64"
+
+
+# What a flavour's guests are made of
+debian_arch() { [ "$1" = arm64 ] && echo arm64 || dpkg --print-architecture; }
+programs_dir() { [ "$1" = arm64 ] && echo "$BUILD/bin-arm64" || echo "$BUILD/bin"; }
+
+# arm64_machine MIB: QEMU's options.  What no device of virt-2.10 answers reads as
+# zero, which some drivers need; QEMU 10.1 and later do without them.
+arm64_machine()
+{
+	local m=virt
+	! qemu-system-aarch64 -M help | grep -q '^virt-2\.10 ' || m=virt-2.10
+	echo "-M $m,gic-version=2 -cpu cortex-a57 -smp 2 -m ${1}M"
+}
+
+# platform_row DRIVER: its line of platform/drivers.tbl
+platform_row()
+{
+	awk -F'|' -v d="$1" '!/^#/ && $1 == d { print; found = 1 } END { exit !found }' "$ROOT/lab/platform/drivers.tbl" ||
+		die "DRIVER=$1 is unknown; there is: $(platform_drivers | tr '\n' ' ')"
+}
+# platform_device DRIVER: NAME/DEVICE, as the tests want it
+platform_device()
+{
+	local row driver node
+	row=$(platform_row "$1")
+	IFS='|' read -r _ driver node _ <<<"$row"
+	node=${node%% *} node=${node#/}
+	[ "$node" = "${node%@*}" ] || node=${node#*@}.${node%@*}
+	echo "$driver/$node"
+}
+platform_drivers() { awk -F'|' '!/^#/ { print $1 }' "$ROOT/lab/platform/drivers.tbl"; }
 
 say()  { printf '%s\n' "$*" >&2; }
 step() { printf '== %s\n' "$*" >&2; }

@@ -18,8 +18,9 @@ BAD+='|refcount_t|sleeping function called|scheduling while atomic|Voluntary con
 BAD+='|INFO: task .* blocked|blocked for more than|self-detected stall|detected stalls|soft lockup|hard LOCKUP|rcu_.*kthread starved'
 BAD+='|calls? (still )?in progress'			# a drain that waits too long
 BAD+='|kmemleak: [0-9]* new suspected|unreferenced object|list_(add|del) corruption|kernel BUG|Bad page|Bad rss'
+BAD+='|Runtime PM usage count underflow|Unbalanced pm_runtime|irq [0-9]+: nobody cared'
 BAD+='|invoked oom-killer|Out of memory|ran out of memory'
-BAD+='|Unable to handle kernel|Kernel panic|Kernel mode fault|segfault at|Call Trace:|!!!|printk messages dropped'
+BAD+='|Unable to handle kernel|Kernel panic|Kernel mode fault|segfault at|Call [Tt]race:|!!!|printk messages dropped'
 BAD+='|LAB: no module|LAB: tasks in D state|LAB: debug_locks (0|none)|LAB: taint [1-9]'
 
 # What a job prints is its own business.

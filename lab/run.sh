@@ -22,6 +22,8 @@
 #	EXTRA="FILE..."	more programs for /lab/bin
 #	EXPECT=REGEX	a control: the kernel must complain, and like that
 #	NAME=...	name of the log directory, build/logs/NAME
+#	DEVICES=DRIVER	arm64: with the devices of that driver of platform/drivers.tbl,
+#			and all modules that these ask for
 #	ACCEL=kvm	for QEMU; default is tcg, and nothing is probed
 #	VERBOSE=1	show the console
 
@@ -44,7 +46,11 @@ shell)	;;
 esac
 [ -e "$script" ] || die "no job $script"
 need cpio timeout
-[ "$flavour" = uml ] || need qemu-system-x86_64
+case $flavour in
+x86_64)	need qemu-system-x86_64 ;;
+arm64)	need qemu-system-aarch64 ;;
+esac
+[ -z "${DEVICES:-}" ] || [ "$flavour" = arm64 ] || die "DEVICES= is for arm64"
 
 header() { sed -n "s/^# $1: //p" "$script"; }
 
@@ -53,13 +59,15 @@ src=$TREE
 case $flavour in
 uml)	kernel=${KERNEL:-$src/b-uml/linux} scale=1 ;;
 x86_64)	kernel=${KERNEL:-$src/b-x86_64/arch/x86/boot/bzImage} scale=4 ;;
+arm64)	kernel=${KERNEL:-$src/b-arm64/arch/arm64/boot/Image} scale=4 ;;
 esac
 [ -f "$kernel" ] || die "there is no $kernel: 'make kernel FLAVOUR=$flavour${base:+ BASE=1}' builds it"
 obj=${kernel%/linux}
-obj=${obj%/arch/x86/boot/bzImage}
+obj=${obj%/arch/*/boot/*Image}
 modules=$(header modules)
+[ -z "${DEVICES:-}" ] || : "${modules:=vim2m}"		# for something to import DMABUFs
 : "${modules:=vivid vim2m vicodec vimc visl}"
-rootfs=$("$ROOT/lab/guest.sh" rootfs)
+rootfs=$("$ROOT/lab/guest.sh" rootfs "$flavour")
 log=$BUILD/logs/${NAME:-$flavour$base-$(basename "$job" .sh)}
 console=$log/console
 limit=$((${TIMEOUT:-$(header timeout || :)} + 0))
@@ -86,7 +94,16 @@ if [ "$modules" != none ] && [ -f "$obj/modules.order" ]; then
 	sed "s|^|$obj/|; s|o$|ko|" "$obj/modules.order" | xargs cp -t "$dir"
 	echo "$modules" >"$TMP/root/lab/modules"
 fi
-for f in "$BUILD"/bin/* ${EXTRA:-}; do
+machine=()
+if [ -n "${DEVICES:-}" ]; then
+	platform_row "$DEVICES" >"$TMP/root/lab/platform"
+	machine=(-dtb "$("$ROOT/lab/guest.sh" dtb "$DEVICES" "$mem")")
+	IFS='|' read -r _ _ _ words _ <"$TMP/root/lab/platform"
+	for f in $words; do
+		machine+=(-device "loader,addr=${f%=*},data=${f#*=},data-len=4")
+	done
+fi
+for f in "$(programs_dir "$flavour")"/* ${EXTRA:-}; do
 	[ ! -f "$f" ] || cp "$f" "$TMP/root/lab/bin/"
 done
 {
@@ -117,6 +134,12 @@ x86_64)
 	cmd=(qemu-system-x86_64 "${machine[@]}" -m "${mem}M" -no-reboot
 		-display none -nodefaults -serial stdio -kernel "$kernel"
 		-initrd "$TMP/initrd" -append "console=ttyS0 $append")
+	;;
+arm64)
+	read -ra words <<<"$(arm64_machine "$mem")"
+	cmd=(qemu-system-aarch64 -accel 'tcg,thread=multi' "${words[@]}" "${machine[@]}" -no-reboot
+		-display none -nodefaults -serial stdio -kernel "$kernel"
+		-initrd "$TMP/initrd" -append "console=ttyAMA0 $append")
 	;;
 esac
 

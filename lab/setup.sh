@@ -10,6 +10,7 @@ PACKAGES=(
 	git xz-utils debian-archive-keyring ca-certificates procps	# the base
 	gcc libc6-dev make flex bison bc perl python3 libelf-dev ccache	# kernels
 	mmdebstrap cpio qemu-system-x86					# guests
+	gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-system-arm device-tree-compiler	# arm64
 	shellcheck sparse python3-ply python3-git coccinelle python3-sphinx	# lint
 )
 

@@ -10,6 +10,7 @@ LOGS=$BUILD/logs
 FLAVOUR=${FLAVOUR:-uml}
 DRIVERS="vivid vim2m vicodec visl vimc"
 CYCLES=${CYCLES:-20}
+DRIVER=${DRIVER:-all}
 MINUTES=${MINUTES:-1}
 TYPE=${TYPE:-}
 BITS=${BITS:-64}
@@ -105,7 +106,7 @@ do_selftest()	# FLAVOUR [ARGUMENT-OF-THE-TEST...]
 	shift
 	step "selftest, $n"
 	try "selftest $n: kernel" kernel "$f" || return 0
-	try "selftest $n: programs" "$lab/guest.sh" programs || return 0
+	try "selftest $n: programs" "$lab/guest.sh" programs "$f" || return 0
 	try "selftest $n: no complaint of the kernel" env NAME="selftest-$n" "$lab/run.sh" "$f" selftest ${ABI:+"$ABI"} "$@" || :
 	ktap "$log/job" | results "selftest $n:"
 	try "selftest $n: complete" planned "$log/job" || :
@@ -129,7 +130,7 @@ do_baseline()	# FLAVOUR
 	local f=$1 k=$1$ABI log=$LOGS/baseline-$1$ABI r n
 	step "baseline: the selftest on the unpatched kernel, $k"
 	try "baseline $k: kernel" kernel "$f" BASE || return 0
-	try "baseline $k: programs" "$lab/guest.sh" programs || return 0
+	try "baseline $k: programs" "$lab/guest.sh" programs "$f" || return 0
 	# "alone" leaves open what the base frees: that kernel may be gone then
 	NAME="baseline-$k-alone" "$lab/run.sh" -b "$f" selftest ${ABI:+"$ABI"} -t alone >"$log-alone.out" 2>&1 || :
 	try "baseline $k: alone: use after free" grep -q 'KASAN: use-after-free' "$LOGS/baseline-$k-alone/oracle" || :
@@ -195,7 +196,7 @@ do_matrix_quick()
 {
 	step "matrix, $FLAVOUR"
 	try "matrix $FLAVOUR: kernel" kernel "$FLAVOUR" || return 0
-	try "matrix $FLAVOUR: programs" "$lab/guest.sh" programs || return 0
+	try "matrix $FLAVOUR: programs" "$lab/guest.sh" programs "$FLAVOUR" || return 0
 	matrix_patched "${DRIVERS// /,}" -s hot-rebind-late-close
 }
 
@@ -204,7 +205,7 @@ do_matrix()
 	local d f=$FLAVOUR jobs=()
 	step "matrix, $f"
 	try "matrix $f: kernel" kernel "$f" || return 0
-	try "matrix $f: programs" "$lab/guest.sh" programs || return 0
+	try "matrix $f: programs" "$lab/guest.sh" programs "$f" || return 0
 	try "matrix $f: base kernel" kernel "$f" BASE || return 0
 	for d in $DRIVERS; do
 		both "matrix_patched $d" "matrix_base $d"
@@ -218,7 +219,7 @@ do_faults()	# [ARGUMENT-OF-THE-TEST...]
 	local f=$FLAVOUR log=$LOGS/faults-$FLAVOUR
 	step "fault injection, $f"
 	try "faults $f: kernel" kernel "$f" || return 0
-	try "faults $f: programs" "$lab/guest.sh" programs || return 0
+	try "faults $f: programs" "$lab/guest.sh" programs "$f" || return 0
 	try "faults $f: no complaint of the kernel" env NAME="faults-$f" "$lab/run.sh" "$f" faults "$@" || :
 	grep -E '^(not )?ok' "$log/job" | sed 's/^/# /' || :
 	ktap "$log/job" | results "faults $f:"
@@ -232,7 +233,7 @@ do_reprobe()
 	local log=$LOGS/reprobe-uml image
 	step "every probe twice, uml"
 	try "reprobe uml: kernel" kernel uml || return 0
-	try "reprobe uml: programs" "$lab/guest.sh" programs || return 0
+	try "reprobe uml: programs" "$lab/guest.sh" programs uml || return 0
 	image=$(VARIANT=reprobe "$lab/kernel.sh" uml) || { result fail "reprobe uml: kernel of its own"; return 0; }
 	try "reprobe uml: no complaint of the kernel" env KERNEL="$image" NAME=reprobe-uml "$lab/run.sh" uml matrix -s module-unload -t open || :
 	ktap "$log/job" | results "reprobe uml:"
@@ -270,7 +271,7 @@ stress()
 	local f=$1 what=$2 cycles=$3 image
 	step "$what, $f, $cycles cycles"
 	image=$("$lab/kernel.sh" "$f") || { result fail "$what $f: kernel"; return 0; }
-	try "$what $f: programs" "$lab/guest.sh" programs || return 0
+	try "$what $f: programs" "$lab/guest.sh" programs "$f" || return 0
 	try "$what $f" env KERNEL="$image" NAME="$what-$f" TIMEOUT=$((400 + 15 * cycles)) \
 		"$lab/run.sh" "$f" stress "$cycles" "${@:4}" || :
 	sed -n 's/^RESULT\t\([^\t]*\)\t[a-z]*\t\(.*\)/# \1: \2/p; s/^.* unbinds: min /# &/p; s/^drains /# &/p' "$LOGS/$what-$f/job"
@@ -310,11 +311,120 @@ opted_out()
 		awk '$1 != 2 { bad = 1; print "# " $0 } END { exit bad || NR != 2 }'
 }
 
+# platform_guest DRIVER NAME [-b] JOB [ARGUMENT...]: its log is NAME[-base]-DRIVER;
+# whether it went well is for platform_verdict
+platform_guest()
+{
+	local d=$1 name=$2 b=
+	shift 2
+	[ "$1" != -b ] || { b=-base; shift; }
+	name=$name$b-$d
+	rm -rf "${LOGS:?}/$name"
+	DEVICES=$d NAME=$name "$lab/run.sh" ${b:+-b} arm64 "$@" >"$LOGS/$name.out" 2>&1 || :
+}
+
+# platform_verdict LOG: one line.  In the end its first word counts: clean,
+# reports (of the test or the kernel), or lost (hung, or died).
+platform_verdict()
+{
+	local failed=0 kinds
+	kinds=$(grep -oE 'KASAN: [a-z-]+( in [a-z0-9_]+)?|WARNING: [^ ]+|ODEBUG: [a-z ]+|INFO: task [^ ]+|Oops|kmemleak|LAB: [a-zA-Z_ ]+' "$1/oracle" 2>/dev/null | sort | uniq -c |
+		awk '{ n = $1; $1 = ""; printf "%s%s%s", s, $0, n > 1 ? " (" n ")" : ""; s = "," }') || :
+	failed=$(grep -c '^not ok' "$1/job" 2>/dev/null || :)
+	if ! grep -q 'LAB: end' "$1/console" 2>/dev/null; then
+		echo "lost:${kinds:- no report}"
+	elif [ -n "$kinds" ] || [ "$failed" -gt 0 ] || ! planned "$1/job"; then
+		echo "reports: $failed of $(grep -cE '^(not )?ok' "$1/job") failed${kinds:+,}$kinds"
+	else
+		echo "clean: $(grep -c '^ok [^#]*$' "$1/job") passed"
+	fi
+}
+
+# The simplest case on both kernels, for every driver.  A converted one must be
+# clean here and not there; the others no worse than there.
+platform_sweep()	# DRIVER...
+{
+	local d a b
+	for d; do
+		both "platform_guest $d removal -b removal $(platform_device "$d")" \
+			"platform_guest $d removal removal $(platform_device "$d")"
+		a=$(platform_verdict "$LOGS/removal-base-$d")
+		b=$(platform_verdict "$LOGS/removal-$d")
+		printf '# %-24s unpatched %s\n# %-24s patched   %s\n' "$d" "$a" "" "$b"
+		case $(platform_row "$d") in
+		*"|converted")
+			try "platform: $d: held, unbound, closed: the unpatched kernel fails" [ "${a%%:*}" != clean ] || :
+			try "platform: $d: held, unbound, closed" [ "${b%%:*}" = clean ] || :
+			;;
+		*)	try "platform: $d: no worse than unpatched" no_worse "${b%%:*}" "${a%%:*}" || :
+			;;
+		esac
+	done
+}
+
+no_worse()	# PATCHED UNPATCHED
+{
+	case $1-$2 in
+	clean-*|*-lost|reports-reports)	return 0 ;;
+	*)	return 1 ;;
+	esac
+}
+
+# All that is tested of a driver, on the patched kernel
+platform_driver()	# DRIVER CYCLES
+{
+	local d=$1 v dev
+	dev=$(platform_device "$d")
+	platform_guest "$d" matrix matrix -d "$dev"
+	v=$(platform_verdict "$LOGS/matrix-$d")
+	grep -A1 '^not ok' "$LOGS/matrix-$d/job" | head -n 20 || :
+	try "platform: $d: matrix: $v" [ "${v%%:*}" = clean ] || :
+	try "platform: $d: $2 cycles under load and interrupts" env DEVICES="$d" NAME="storm-$d" TIMEOUT=$((400 + 15 * $2)) \
+		"$lab/run.sh" arm64 storm "$dev" "$2" || :
+	sed -n 's/^RESULT\t\([^\t]*\)\t[a-z]*\t\(.*\)/# \1: \2/p; s/^.* unbinds: min /# &/p' "$LOGS/storm-$d/job"
+	platform_guest "$d" faults faults -d "$dev" -e 20
+	v=$(platform_verdict "$LOGS/faults-$d")
+	grep -E '^(not )?ok' "$LOGS/faults-$d/job" | sed 's/^/# /' || :
+	try "platform: $d: fault injection: $v" [ "${v%%:*}" = clean ] || :
+	both "platform_guest $d compliance -b compliance $dev" "platform_guest $d compliance compliance $dev"
+	try "platform: $d: v4l2-compliance: no complaint of the kernel" [ ! -s "$LOGS/compliance-$d/oracle" ] || :
+	try "platform: $d: v4l2-compliance: $(grep -c ': OK' "$LOGS/compliance-$d/job") tests pass, none fails that does not on the unpatched kernel" \
+		no_new_failures "$LOGS/compliance-base-$d/job" "$LOGS/compliance-$d/job" || :
+}
+
+no_new_failures()	# BASE PATCHED
+{
+	local f
+	grep -q ': OK' "$2" || return 1
+	for f in "$1" "$2"; do
+		sed -n '/^===/h; /: FAIL/ { G; s/\n/ /p }' "$f" | sort >"$f.failures"
+	done
+	comm -13 "$1.failures" "$2.failures" | awk '{ print "# " $0 } END { exit NR > 0 }'
+}
+
+do_platform()	# all|DRIVER... CYCLES
+{
+	local d
+	step "platform drivers, arm64: $1"
+	try "platform: kernel" kernel arm64 || return 0
+	try "platform: base kernel" kernel arm64 BASE || return 0
+	try "platform: programs" "$lab/guest.sh" programs arm64 || return 0
+	if [ "$1" = all ]; then
+		# shellcheck disable=SC2046
+		platform_sweep $(platform_drivers)
+		return
+	fi
+	for d in $1; do
+		platform_sweep "$d"
+		platform_driver "$d" "$2"
+	done
+}
+
 # Kernels without debug options, which differ by the series alone
 do_bench()
 {
 	step "bench: instructions for each call"
-	try "bench: programs" "$lab/guest.sh" programs || return 0
+	try "bench: programs" "$lab/guest.sh" programs x86_64 || return 0
 	bench_kernel BASE
 	bench_kernel
 	try "bench: not one instruction more where nobody has opted in" opted_out || :
@@ -427,6 +537,12 @@ report)
 matrix|reprobe)
 	do_"$1"
 	;;
+platform)
+	for d in $DRIVER; do
+		[ "$d" = all ] || platform_row "$d" >/dev/null
+	done
+	do_platform "$DRIVER" "$CYCLES"
+	;;
 torture)
 	# shellcheck disable=SC2086
 	do_torture "$FLAVOUR" $((60 * MINUTES)) $TYPE
@@ -478,14 +594,14 @@ test-all|proof)
 	;;
 shell)
 	"$lab/kernel.sh" "$FLAVOUR" ${2:+BASE} >/dev/null
-	"$lab/guest.sh" programs
+	"$lab/guest.sh" programs "$FLAVOUR"
 	exec "$lab/run.sh" ${2:+-b} "$FLAVOUR" shell
 	;;
 demo)
 	exec "$lab/demo/run.sh"
 	;;
 *)
-	die "usage: test.sh kunit|selftest|baseline|matrix|faults|reprobe|compliance|sequences|stress|endurance|times|torture|bench|lint|coccicheck|check|test|test-all|proof|report|shell|demo"
+	die "usage: test.sh kunit|selftest|baseline|matrix|faults|reprobe|compliance|sequences|stress|endurance|times|torture|bench|lint|coccicheck|platform|check|test|test-all|proof|report|shell|demo"
 	;;
 esac
 summary

@@ -10,7 +10,7 @@ driver=${DRIVER:-vivid} cycles=${CYCLES:-20}
 case $cycles in
 ""|0|*[!0-9]*) die "CYCLES=$cycles is not a number of cycles" ;;
 esac
-"$ROOT/lab/guest.sh" programs
+"$ROOT/lab/guest.sh" programs x86_64
 known=$("$BUILD/bin/demo" -l | tr '\n' ' ')
 case " $known" in
 *" $driver "*) ;;

@@ -34,7 +34,6 @@
 #define MAX_NODES	64
 #define MAX_ERRNO	134
 #define MAX_KEPT	6
-#define MAX_DRIVERS	(sizeof(vr_drivers) / sizeof(vr_drivers[0]))
 /*
  * All these processes have to run on few processors, so time alone proves nothing:
  * a call that began before the unbind hangs when it is asleep after so long, and
@@ -62,7 +61,7 @@ static const char * const op_names[NOPS] = {
 };
 
 /* Those that are told to go */
-static struct vr_driver drivers[MAX_DRIVERS];
+static struct vr_driver drivers[VR_MAX_DRIVERS];
 static unsigned int ndrivers;
 
 struct worker {
@@ -541,8 +540,8 @@ static void do_dmabuf(int fd)
 		vb.b.memory = V4L2_MEMORY_DMABUF;
 		vb.b.field = V4L2_FIELD_NONE;
 		if (other.mplane) {
-			vb.plane.m.fd = exp.fd;
-			vb.plane.bytesused = q.buf[0].len;
+			vb.plane[0].m.fd = exp.fd;
+			vb.plane[0].bytesused = q.buf[0].len;
 		} else {
 			vb.b.m.fd = exp.fd;
 			vb.b.bytesused = q.buf[0].len;
@@ -1168,7 +1167,7 @@ static bool hangs(struct worker *w, __u64 since)
 /* Kill it; say so only once for each call of each driver */
 static void end_hung(struct worker *w)
 {
-	static unsigned int said[MAX_DRIVERS][NOPS];
+	static unsigned int said[VR_MAX_DRIVERS][NOPS];
 	__u64 limit = vr_now_us() + END_US;
 	int op = w->op;
 
@@ -1222,7 +1221,7 @@ struct cycle {
 	const char *stuck;
 };
 
-static struct cycle cycle[MAX_DRIVERS];
+static struct cycle cycle[VR_MAX_DRIVERS];
 
 /*
  * What unbinds, and who is at the driver's nodes and may have to be waited for, go
@@ -1493,36 +1492,14 @@ static void report(void)
 
 static void usage(const char *self)
 {
-	unsigned int i;
-
-	fprintf(stderr,
-		"usage: %s DRIVER[,DRIVER...]|all CYCLES [WORKERS]; DRIVER is one of:",
+	fprintf(stderr, "usage: %s DRIVER[,DRIVER...]|all CYCLES [WORKERS]\n",
 		self);
-	for (i = 0; i < MAX_DRIVERS; i++)
-		fprintf(stderr, " %s", vr_drivers[i].name);
-	fprintf(stderr, "\n");
 	exit(2);
 }
 
 static void parse(char **argv, int argc)
 {
-	bool all = !strcmp(argv[1], "all");
-	unsigned int i;
-	char *name;
-
-	for (name = strtok(argv[1], ","); name; name = strtok(NULL, ",")) {
-		for (i = 0; i < MAX_DRIVERS; i++) {
-			if (!all && strcmp(name, vr_drivers[i].name))
-				continue;
-			if (ndrivers == MAX_DRIVERS)
-				usage(argv[0]);
-			drivers[ndrivers++] = vr_drivers[i];
-			if (!all)
-				break;
-		}
-		if (!all && i == MAX_DRIVERS)
-			usage(argv[0]);
-	}
+	ndrivers = vr_choose(strcmp(argv[1], "all") ? argv[1] : NULL, drivers);
 	nworkers = ndrivers == 1 ? 8 : 4 * ndrivers;
 	if (argc > 3)
 		nworkers = atoi(argv[3]);

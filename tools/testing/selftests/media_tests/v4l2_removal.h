@@ -474,6 +474,7 @@ static inline int vr_recv_fd(int sock)
 struct vr_driver {
 	const char *name;	/* of the driver */
 	const char *device;	/* on the platform bus */
+	bool hardware;		/* not a test driver, which needs none */
 };
 
 static const struct vr_driver vr_drivers[] = {
@@ -487,6 +488,8 @@ static const struct vr_driver vr_drivers[] = {
 static const struct vr_driver vr_vivid = { "vivid", "vivid.0" };
 
 #define VR_BIND_PATH	"/sys/bus/platform/drivers/%s/%s"
+
+#define VR_MAX_DRIVERS	8
 
 /* Is @name in the comma separated @list?  No list has all. */
 static inline bool vr_chosen(const char *list, const char *name)
@@ -503,6 +506,42 @@ static inline bool vr_chosen(const char *list, const char *name)
 	return true;
 }
 
+/*
+ * Put into @drivers, of VR_MAX_DRIVERS, those that the comma separated @list
+ * names: test drivers by their names, others as NAME/DEVICE.  No list has all
+ * the test drivers.  Returns how many, or 0 if one is unknown, and says which.
+ */
+static inline unsigned int vr_choose(const char *list,
+				     struct vr_driver *drivers)
+{
+	unsigned int i, n = 0, ntest = sizeof(vr_drivers) / sizeof(*vr_drivers);
+	char *name, *device, *copy, *save = NULL;
+
+	if (!list) {
+		memcpy(drivers, vr_drivers, sizeof(vr_drivers));
+		return ntest;
+	}
+	copy = strdup(list);	/* the names stay in there */
+	for (name = strtok_r(copy, ",", &save); name && n < VR_MAX_DRIVERS;
+	     name = strtok_r(NULL, ",", &save)) {
+		device = strchr(name, '/');
+		if (device) {
+			*device++ = 0;
+			drivers[n++] = (struct vr_driver){ name, device, true };
+			continue;
+		}
+		for (i = 0; i < ntest && strcmp(name, vr_drivers[i].name); i++)
+			;
+		if (i == ntest) {
+			fprintf(stderr, "no driver %s: test drivers, or NAME/DEVICE\n",
+				name);
+			return 0;
+		}
+		drivers[n++] = vr_drivers[i];
+	}
+	return n;
+}
+
 static inline bool vr_is_bound(const struct vr_driver *drv)
 {
 	char path[PATH_MAX];
@@ -517,6 +556,17 @@ static inline bool vr_has_driver(const struct vr_driver *drv)
 
 	snprintf(path, sizeof(path), VR_BIND_PATH, drv->name, "bind");
 	return !access(path, F_OK);
+}
+
+/* The name of the driver's module; that of the driver if it is built in */
+static inline void vr_module(const struct vr_driver *drv, char *buf,
+			     size_t size)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), VR_BIND_PATH, drv->name, "module");
+	if (vr_link_name(path, buf, size))
+		snprintf(buf, size, "%s", drv->name);
 }
 
 struct vr_bind_arg {
@@ -594,9 +644,10 @@ struct vr_queue {
 	bool mplane, output;
 	unsigned int count;
 	struct {
-		void *mem;
+		void *mem;	/* the first plane */
 		size_t len;
 	} buf[VR_MAX_BUFS];
+	size_t plane_len[VIDEO_MAX_PLANES];	/* with mplane */
 };
 
 /* The buffer type that the node's capabilities name, or 0 */
@@ -634,10 +685,10 @@ static inline unsigned int vr_buf_type(int fd)
 	return 0;
 }
 
-/* struct v4l2_buffer with its only plane, ready for an ioctl */
+/* struct v4l2_buffer with its planes, ready for an ioctl */
 struct vr_buf {
 	struct v4l2_buffer b;
-	struct v4l2_plane plane;
+	struct v4l2_plane plane[VIDEO_MAX_PLANES];
 };
 
 static inline void vr_buf_init(const struct vr_queue *q, struct vr_buf *vb,
@@ -648,8 +699,8 @@ static inline void vr_buf_init(const struct vr_queue *q, struct vr_buf *vb,
 	vb->b.memory = V4L2_MEMORY_MMAP;
 	vb->b.index = index;
 	if (q->mplane) {
-		vb->b.m.planes = &vb->plane;
-		vb->b.length = 1;
+		vb->b.m.planes = vb->plane;
+		vb->b.length = VIDEO_MAX_PLANES;
 	}
 }
 
@@ -658,14 +709,15 @@ static inline int vr_qbuf_req(struct vr_queue *q, unsigned int index,
 			      int req_fd)
 {
 	struct vr_buf vb;
+	unsigned int i;
 
 	vr_buf_init(q, &vb, index);
 	if (q->output) {
 		vb.b.field = V4L2_FIELD_NONE;
-		if (q->mplane)
-			vb.plane.bytesused = q->buf[index].len;
-		else
+		if (!q->mplane)
 			vb.b.bytesused = q->buf[index].len;
+		for (i = 0; q->mplane && i < VIDEO_MAX_PLANES; i++)
+			vb.plane[i].bytesused = q->plane_len[i];
 	}
 	if (req_fd >= 0) {
 		vb.b.flags = V4L2_BUF_FLAG_REQUEST_FD;
@@ -730,7 +782,7 @@ static inline int vr_queue_alloc(struct vr_queue *q)
 		.memory = V4L2_MEMORY_MMAP,
 	};
 	struct vr_buf vb;
-	unsigned int i;
+	unsigned int i, j;
 
 	if (vr_ioctl(q->fd, VIDIOC_REQBUFS, &req))
 		return -1;
@@ -739,10 +791,12 @@ static inline int vr_queue_alloc(struct vr_queue *q)
 		vr_buf_init(q, &vb, i);
 		if (vr_ioctl(q->fd, VIDIOC_QUERYBUF, &vb.b))
 			return -1;
-		q->buf[i].len = q->mplane ? vb.plane.length : vb.b.length;
+		q->buf[i].len = q->mplane ? vb.plane[0].length : vb.b.length;
+		for (j = 0; q->mplane && j < vb.b.length; j++)
+			q->plane_len[j] = vb.plane[j].length;
 		q->buf[i].mem = mmap(NULL, q->buf[i].len,
 				     PROT_READ | PROT_WRITE, MAP_SHARED, q->fd,
-				     q->mplane ? vb.plane.m.mem_offset :
+				     q->mplane ? vb.plane[0].m.mem_offset :
 				     vb.b.m.offset);
 		if (q->buf[i].mem == MAP_FAILED) {
 			q->buf[i].mem = NULL;

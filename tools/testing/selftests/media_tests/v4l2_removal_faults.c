@@ -546,7 +546,8 @@ static bool start_driver(const struct vr_driver *d)
 int main(int argc, char **argv)
 {
 	const char *d = NULL, *o = NULL;
-	unsigned int only = 0, i, j, count = 0;
+	struct vr_driver drivers[VR_MAX_DRIVERS];
+	unsigned int only = 0, i, j, n, count = 0;
 	int opt;
 
 	while ((opt = getopt(argc, argv, "d:e:n:o:s:")) != -1) {
@@ -585,15 +586,14 @@ int main(int argc, char **argv)
 		ksft_exit_fail_perror("mmap, or /dev/kmsg");
 	for (i = 0; i < ARRAY_SIZE(ops); i++)
 		count += vr_chosen(o, ops[i].name);
-	for (i = 0, j = 0; i < ARRAY_SIZE(vr_drivers); i++)
-		j += vr_chosen(d, vr_drivers[i].name) &&
-		     vr_has_driver(&vr_drivers[i]);
+	n = vr_choose(d, drivers);
+	for (i = 0, j = 0; i < n; i++)
+		j += vr_has_driver(&drivers[i]);
 	if (!count || !j)
 		ksft_exit_skip("no such driver or operation here\n");
 	ksft_set_plan(count * j);
-	for (i = 0; i < ARRAY_SIZE(vr_drivers); i++) {
-		if (!vr_chosen(d, vr_drivers[i].name) ||
-		    !start_driver(&vr_drivers[i]))
+	for (i = 0; i < n; i++) {
+		if (!start_driver(&drivers[i]))
 			continue;
 		for (j = 0; j < ARRAY_SIZE(ops) && !stuck; j++)
 			if (vr_chosen(o, ops[j].name))

@@ -19,6 +19,9 @@
  * the first report of a boot is seen.
  *
  * -d, -s and -t choose drivers, scenarios and states, as lists with commas.
+ * -d NAME/DEVICE is any platform driver, as in /sys/bus/platform/drivers.  No
+ * frames are expected of it, and where it does not stream without hardware, that
+ * is a state that is skipped.
  */
 #include <getopt.h>
 #include <stdarg.h>
@@ -77,6 +80,7 @@ struct node {
 static struct node nodes[MAX_NODES];
 static unsigned int nnodes;
 static const struct vr_driver *drv;
+static char module[64];		/* of the driver */
 static struct vr_call *calls;	/* two for each node */
 static bool stuck;		/* an unbind, a bind, an unload did not end */
 
@@ -162,8 +166,12 @@ static void reset(struct node *n)
 
 static struct node *add_node(enum kind kind, const char *name, const char *path)
 {
-	struct node *n = find_node(kind, name);
+	struct node *n = NULL;
 
+	/* there may be more than one of that name */
+	while ((n = next_node(n)))
+		if (n->missing && n->kind == kind && !strcmp(n->name, name))
+			break;
 	if (!n) {
 		if (nnodes == MAX_NODES)
 			ksft_exit_fail_msg("too many nodes\n");
@@ -392,6 +400,18 @@ static void open_node(struct node *n)
 		fail(n, "CEC_DQEVENT: %s", strerror(errno));
 }
 
+/*
+ * That did not work.  What has hardware may lack what it streams from, such as
+ * a sensor.
+ */
+static void no_stream(struct node *n, const char *what)
+{
+	if (drv->hardware)
+		skip(n, "%s: %s", what, strerror(errno));
+	else
+		fail(n, "%s: %s", what, strerror(errno));
+}
+
 static int stream_on(struct vr_queue *q)
 {
 	return vr_ioctl(q->fd, VIDIOC_STREAMON, &q->type);
@@ -457,6 +477,9 @@ static int stream_blocked(struct node *n)
 {
 	unsigned int i, j;
 
+	/* no frame comes of hardware that is not there */
+	if (n->ntypes == 1 && drv->hardware)
+		return vr_queue_start(&n->q[0]);
 	/* vivid's touch node has that control, and does not heed it */
 	if (n->ntypes == 1)
 		return vr_queue_start_blocked(&n->q[0],
@@ -498,7 +521,7 @@ static void alloc(struct node *n)
 		skip(n, "a radio node has no queue");
 	for (i = 0; i < n->ntypes; i++)
 		if (vr_queue_alloc(&n->q[i]))
-			fail(n, "REQBUFS: %s", strerror(errno));
+			no_stream(n, "REQBUFS");
 }
 
 static void enter_reqbufs(struct node *n)
@@ -515,7 +538,7 @@ static void enter_streamon(struct node *n)
 	if (!n->ntypes)
 		skip(n, "a radio node has no queue");
 	else if (stream(n))
-		fail(n, "streaming: %s", strerror(errno));
+		no_stream(n, "streaming");
 }
 
 static void enter_dqbuf(struct node *n, bool output)
@@ -526,7 +549,7 @@ static void enter_dqbuf(struct node *n, bool output)
 		if (n->q[i].output != output)
 			continue;
 		if (stream_blocked(n))
-			fail(n, "streaming: %s", strerror(errno));
+			no_stream(n, "streaming");
 		else
 			start(n, "DQBUF", WANT_ENODEV, call_dqbuf, &n->q[i]);
 		return;
@@ -571,7 +594,7 @@ static void enter_io(struct node *n, bool output)
 		ret = vr_radio_block(n->fd, tx);
 	}
 	if (ret || size <= 0) {
-		fail(n, "set-up: %s", strerror(errno));
+		no_stream(n, "set-up");
 		return;
 	}
 	io.fd = n->fd;
@@ -630,7 +653,7 @@ static void enter_polling(struct node *n, const char *what,
 		want = WANT_BITS;
 		enter_request(n, true);
 	} else if (n->ntypes && stream_blocked(n)) {
-		fail(n, "streaming: %s", strerror(errno));
+		no_stream(n, "streaming");
 	}
 	if (n->result != KSFT_PASS)
 		return;
@@ -797,11 +820,11 @@ static void enter_request(struct node *n, bool queue)
 	/* of m2m, the other queue stays off: nothing runs */
 	vr_set_ctrl(q->fd, VR_CID_PERC_DROPPED, 100);
 	if (vr_queue_alloc(q) || qbuf_in_request(q, 0, req))
-		fail(n, "buffer in a request: %s", strerror(errno));
+		no_stream(n, "buffer in a request");
 	else if (queue && vr_ioctl(req, MEDIA_REQUEST_IOC_QUEUE, NULL))
-		fail(n, "MEDIA_REQUEST_IOC_QUEUE: %s", strerror(errno));
+		no_stream(n, "MEDIA_REQUEST_IOC_QUEUE");
 	else if (queue && stream_on(q))
-		fail(n, "STREAMON: %s", strerror(errno));
+		no_stream(n, "STREAMON");
 }
 
 static void enter_request_alloc(struct node *n)
@@ -1094,7 +1117,7 @@ static void check_health(void)
 		f = &fresh[n - nodes];
 		if (f->fd < 0 || n->kind == REQUEST)
 			continue;
-		if (f->ntypes && stream(f))
+		if (f->ntypes && !drv->hardware && stream(f))
 			fail(f, "streaming: %s", strerror(errno));
 		memset(arg, 0, sizeof(arg));
 		if (ioctl(f->fd, queries[n->kind].cmd, arg))
@@ -1103,7 +1126,8 @@ static void check_health(void)
 	}
 	while ((n = next_tested(n))) {
 		f = &fresh[n - nodes];
-		if (f->fd >= 0 && f->ntypes && f->result == KSFT_PASS)
+		if (f->fd >= 0 && f->ntypes && f->result == KSFT_PASS &&
+		    !drv->hardware)
 			take_frames(f);
 	}
 	while ((n = next_tested(n))) {
@@ -1152,7 +1176,7 @@ static int module_refs(void)
 {
 	char path[PATH_MAX], line[32];
 
-	snprintf(path, sizeof(path), "/sys/module/%s/refcnt", drv->name);
+	snprintf(path, sizeof(path), "/sys/module/%s/refcnt", module);
 	return vr_read_line(path, line, sizeof(line)) ? -1 : atoi(line);
 }
 
@@ -1181,12 +1205,12 @@ static void wait_released(int kmsg)
 
 static long call_unload(struct vr_call *call, void *arg)
 {
-	return syscall(SYS_delete_module, drv->name, O_NONBLOCK);
+	return syscall(SYS_delete_module, module, O_NONBLOCK);
 }
 
 static long call_load(struct vr_call *call, void *arg)
 {
-	execlp("modprobe", "modprobe", drv->name, NULL);
+	execlp("modprobe", "modprobe", module, NULL);
 	return -1;
 }
 
@@ -1413,6 +1437,7 @@ static bool start_driver(const struct vr_driver *d)
 {
 	drv = d;
 	nnodes = 0;
+	vr_module(d, module, sizeof(module));
 	if (!vr_is_bound(drv) && vr_bind(drv) < 0)
 		return false;
 	find_nodes();
@@ -1422,7 +1447,8 @@ static bool start_driver(const struct vr_driver *d)
 int main(int argc, char **argv)
 {
 	const char *d = NULL, *s = NULL, *t = NULL;
-	unsigned int i, cells = 0;
+	struct vr_driver drivers[VR_MAX_DRIVERS];
+	unsigned int i, n, cells = 0;
 	int opt;
 
 	while ((opt = getopt(argc, argv, "d:s:t:")) != -1) {
@@ -1449,12 +1475,10 @@ int main(int argc, char **argv)
 	calls = vr_shared(2 * MAX_NODES * sizeof(*calls));
 	if (!calls)
 		ksft_exit_fail_perror("mmap");
-	for (i = 0; i < ARRAY_SIZE(vr_drivers); i++) {
-		if (!vr_chosen(d, vr_drivers[i].name))
-			continue;
-		if (!vr_has_driver(&vr_drivers[i]) ||
-		    !start_driver(&vr_drivers[i])) {
-			ksft_print_msg("%s: not here\n", vr_drivers[i].name);
+	n = vr_choose(d, drivers);
+	for (i = 0; i < n; i++) {
+		if (!vr_has_driver(&drivers[i]) || !start_driver(&drivers[i])) {
+			ksft_print_msg("%s: not here\n", drivers[i].name);
 			continue;
 		}
 		ksft_print_msg("%s: %u nodes\n", drv->name, nnodes);
@@ -1463,12 +1487,10 @@ int main(int argc, char **argv)
 	if (!cells)
 		ksft_exit_skip("no such driver, scenario or state here\n");
 	ksft_set_plan(cells);
-	for (i = 0; i < ARRAY_SIZE(vr_drivers) && !stuck; i++) {
+	for (i = 0; i < n && !stuck; i++) {
 		unsigned int count[3] = {};
 
-		if (!vr_chosen(d, vr_drivers[i].name) ||
-		    !vr_has_driver(&vr_drivers[i]) ||
-		    !start_driver(&vr_drivers[i]))
+		if (!vr_has_driver(&drivers[i]) || !start_driver(&drivers[i]))
 			continue;
 		run_cells(s, t, count);
 		ksft_print_msg("%s: %u passed, %u failed, %u skipped\n",
