@@ -42,7 +42,7 @@ platform_device()
 	[ "$node" = "${node%@*}" ] || node=${node#*@}.${node%@*}
 	echo "$driver/$node"
 }
-platform_drivers() { awk -F'|' '!/^#/ { print $1 }' "$ROOT/lab/platform/drivers.tbl"; }
+platform_drivers() { awk -F'|' '!/^#/ && $6 != "sensor" { print $1 }' "$ROOT/lab/platform/drivers.tbl"; }
 
 say()  { printf '%s\n' "$*" >&2; }
 step() { printf '== %s\n' "$*" >&2; }

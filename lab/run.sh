@@ -65,7 +65,7 @@ esac
 obj=${kernel%/linux}
 obj=${obj%/arch/*/boot/*Image}
 modules=$(header modules)
-[ -z "${DEVICES:-}" ] || : "${modules:=vim2m}"		# for something to import DMABUFs
+[ -z "${DEVICES:-}" ] || : "${modules:=vim2m}"	# something to import DMABUFs
 : "${modules:=vivid vim2m vicodec vimc visl}"
 rootfs=$("$ROOT/lab/guest.sh" rootfs "$flavour")
 log=$BUILD/logs/${NAME:-$flavour$base-$(basename "$job" .sh)}

@@ -386,6 +386,12 @@ platform_driver()	# DRIVER CYCLES
 	v=$(platform_verdict "$LOGS/faults-$d")
 	grep -E '^(not )?ok' "$LOGS/faults-$d/job" | sed 's/^/# /' || :
 	try "platform: $d: fault injection: $v" [ "${v%%:*}" = clean ] || :
+	if platform_row "$d-sensor" >/dev/null 2>&1; then
+		platform_guest "$d-sensor" sensor sensor "$(platform_device "$d-sensor")" 4
+		v=$(platform_verdict "$LOGS/sensor-$d-sensor")
+		grep '^not ok' "$LOGS/sensor-$d-sensor/job" | sed 's/^/# /' || :
+		try "platform: $d: the sensor goes, or the receiver: $v" [ "${v%%:*}" = clean ] || :
+	fi
 	both "platform_guest $d compliance -b compliance $dev" "platform_guest $d compliance compliance $dev"
 	try "platform: $d: v4l2-compliance: no complaint of the kernel" [ ! -s "$LOGS/compliance-$d/oracle" ] || :
 	try "platform: $d: v4l2-compliance: $(grep -c ': OK' "$LOGS/compliance-$d/job") tests pass, none fails that does not on the unpatched kernel" \
