@@ -1005,6 +1005,7 @@ static bool reference(struct figures *fs)
 
 	if (!get_figures(fs))
 		return false;
+	now = *fs;	/* if reading them took all the time */
 	while (vr_now_us() < still && vr_now_us() < end) {
 		unsigned int i;
 

@@ -20,8 +20,8 @@
  *
  * -d, -s and -t choose drivers, scenarios and states, as lists with commas.
  * -d NAME/DEVICE is any platform driver, as in /sys/bus/platform/drivers.  No
- * frames are expected of it, and where it does not stream without hardware, that
- * is a state that is skipped.
+ * frames are expected of it, and where it does not stream without hardware,
+ * that is a state that is skipped.
  */
 #include <getopt.h>
 #include <stdarg.h>
