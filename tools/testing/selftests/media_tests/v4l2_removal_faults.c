@@ -350,6 +350,15 @@ static bool after(enum op op, const char *path, int ret, unsigned int nth)
 	return false;
 }
 
+/*
+ * Is @err what a call fails with for lack of memory?  When hardware is bound,
+ * who hands out registers and interrupts has other names for it.
+ */
+static bool is_no_memory(enum op op, int err)
+{
+	return err == ENOMEM || (op == BIND && drv->hardware);
+}
+
 /* Returns false if it cannot go on */
 static bool enumerate(enum op op, const char *path, unsigned int only)
 {
@@ -363,7 +372,7 @@ static bool enumerate(enum op op, const char *path, unsigned int only)
 		left = shot->left;
 		if (stuck)
 			return false;
-		if (ret < 0 && (left || errno != ENOMEM))
+		if (ret < 0 && (left || !is_no_memory(op, errno)))
 			complain(nth, "%s%s", strerror(errno),
 				 left ? ", but there was none" : "");
 		if (!left) {
