@@ -16,8 +16,11 @@ with_action >/tmp/unbound
 echo "$device" >"/sys/bus/platform/drivers/$driver/bind"
 irqs=$(grep -vxFf /tmp/unbound /tmp/bound)
 [ -n "$irqs" ] || { echo "$1 has no interrupt"; exit 1; }
-echo "interrupts: $irqs"
-while :; do
+# Its status is cleared by writing ones, which memory keeps: an interrupt of an
+# idle pipe would look like a frame, of which the driver warns.
+[ "$driver" != mxc-isi ] || irqs=
+echo "interrupts: ${irqs:-none}"
+while [ -n "$irqs" ]; do
 	for i in $irqs; do
 		echo trigger >"/sys/kernel/debug/irq/irqs/$i"
 	done

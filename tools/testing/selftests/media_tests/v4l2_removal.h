@@ -754,7 +754,7 @@ static inline void vr_queue_init_type(struct vr_queue *q, int fd,
 /* Find the node's buffer type and bring it where it can stream at all */
 static inline int vr_queue_init(struct vr_queue *q, int fd)
 {
-	int webcam = 0, tv = 1;
+	int webcam = 0, tv = 1, ret = 0;
 
 	vr_queue_init_type(q, fd, vr_buf_type(fd));
 	if (!q->type) {
@@ -763,14 +763,14 @@ static inline int vr_queue_init(struct vr_queue *q, int fd)
 	}
 	/*
 	 * vivid's input 0 is a webcam, only that has metadata; input 1 is a TV
-	 * tuner, only that has VBI
+	 * tuner, only that has VBI. Other drivers have no inputs.
 	 */
 	if (q->type == V4L2_BUF_TYPE_META_CAPTURE)
-		return vr_ioctl(fd, VIDIOC_S_INPUT, &webcam);
+		ret = vr_ioctl(fd, VIDIOC_S_INPUT, &webcam);
 	if (q->type == V4L2_BUF_TYPE_VBI_CAPTURE ||
 	    q->type == V4L2_BUF_TYPE_SLICED_VBI_CAPTURE)
-		return vr_ioctl(fd, VIDIOC_S_INPUT, &tv);
-	return 0;
+		ret = vr_ioctl(fd, VIDIOC_S_INPUT, &tv);
+	return ret && errno != ENOTTY ? ret : 0;
 }
 
 static inline int vr_queue_alloc(struct vr_queue *q)
