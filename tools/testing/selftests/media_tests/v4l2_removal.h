@@ -533,7 +533,7 @@ static inline unsigned int vr_choose(const char *list,
 		for (i = 0; i < ntest && strcmp(name, vr_drivers[i].name); i++)
 			;
 		if (i == ntest) {
-			fprintf(stderr, "no driver %s, nor NAME/DEVICE\n", name);
+			fprintf(stderr, "no driver %s\n", name);
 			return 0;
 		}
 		drivers[n++] = vr_drivers[i];
