@@ -12,7 +12,6 @@ TREE=$BUILD/tree				# base + series, one commit per patch
 BASETREE=$BUILD/base				# the base alone
 FLAVOURS="uml x86_64 arm64"
 
-
 # What a flavour's guests are made of
 debian_arch() { [ "$1" = arm64 ] && echo arm64 || dpkg --print-architecture; }
 programs_dir() { [ "$1" = arm64 ] && echo "$BUILD/bin-arm64" || echo "$BUILD/bin"; }
@@ -32,6 +31,7 @@ platform_row()
 	awk -F'|' -v d="$1" '!/^#/ && $1 == d { print; found = 1 } END { exit !found }' "$ROOT/lab/platform/drivers.tbl" ||
 		die "DRIVER=$1 is unknown; there is: $(platform_drivers | tr '\n' ' ')"
 }
+
 # platform_device DRIVER: NAME/DEVICE, as the tests want it
 platform_device()
 {

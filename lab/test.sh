@@ -383,7 +383,7 @@ platform_driver()	# DRIVER CYCLES
 	v=$(platform_verdict "$LOGS/faults-$d")
 	grep -E '^(not )?ok' "$LOGS/faults-$d/job" | sed 's/^/# /' || :
 	try "platform: $d: fault injection: $v" [ "${v%%:*}" = clean ] || :
-	if platform_row "$d-sensor" >/dev/null 2>&1; then
+	if (platform_row "$d-sensor") >/dev/null 2>&1; then
 		platform_guest "$d-sensor" sensor sensor "$(platform_device "$d-sensor")" 4
 		v=$(platform_verdict "$LOGS/sensor-$d-sensor")
 		grep '^not ok' "$LOGS/sensor-$d-sensor/job" | sed 's/^/# /' || :
