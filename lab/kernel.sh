@@ -32,6 +32,7 @@ else
 	src=$TREE
 fi
 variant=${VARIANT:+-$VARIANT}
+[ -z "$variant" ] || [ -e "$ROOT/lab/config/$VARIANT.config" ] || die "VARIANT=$VARIANT is unknown"
 obj=$src/b-$flavour$variant
 name=$flavour${base:+-base}$variant
 log=$BUILD/logs/kernel-$name.log

@@ -278,7 +278,7 @@ def main():
     checks(page)
     matrix(page)
     controls(page)
-    comments(page, "Torture", ["torture-uml", "torture-x86_64"],
+    comments(page, "Torture", ["torture-uml", "torture-x86_64", "torture-x86_64-kcsan"],
              r"^# .*(removals|in a removed device)")
     comments(page, "Fault injection", ["faults-uml"], r"^(not )?ok |^# .*allocations")
     stress(page, "stress-uml", "All five drivers under load")

@@ -12,6 +12,7 @@ seconds=$1
 shift
 [ $# -gt 0 ] || set -- cdev cdev_busted v4l2 v4l2_busted
 n=0 bad=0
+[ ! -e /sys/kernel/debug/kcsan ] || echo on >/sys/kernel/debug/kcsan
 [ ! -e /sys/devices/system/cpu/cpu1/online ] || hotplug="onoff_interval=100"
 
 verdict()

@@ -509,7 +509,8 @@ static inline bool vr_chosen(const char *list, const char *name)
 /*
  * Put into @drivers, of VR_MAX_DRIVERS, those that the comma separated @list
  * names: test drivers by their names, others as NAME/DEVICE.  No list has all
- * the test drivers.  Returns how many, or 0 if one is unknown, and says which.
+ * the test drivers.  Returns how many, or 0 and says why: one is unknown, or
+ * they are too many.
  */
 static inline unsigned int vr_choose(const char *list,
 				     struct vr_driver *drivers)
@@ -522,8 +523,12 @@ static inline unsigned int vr_choose(const char *list,
 		return ntest;
 	}
 	copy = strdup(list);	/* the names stay in there */
-	for (name = strtok_r(copy, ",", &save); name && n < VR_MAX_DRIVERS;
+	for (name = strtok_r(copy, ",", &save); name;
 	     name = strtok_r(NULL, ",", &save)) {
+		if (n == VR_MAX_DRIVERS) {
+			fprintf(stderr, "more than %u drivers\n", n);
+			return 0;
+		}
 		device = strchr(name, '/');
 		if (device) {
 			*device++ = 0;
