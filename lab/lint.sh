@@ -124,64 +124,76 @@ check "kernel-doc on touched files" kernel_doc
 
 [ -z "$quick" ] || exit 0
 
-# touched objects: W=1, sparse; and each commit
+# touched objects: W=1, sparse; and each commit.  For x86_64, and for arm64 what
+# that kernel alone has, if it was built: the platform drivers.
 
-mk()
+arches=x86_64
+if [ -e "$TREE/b-arm64/vmlinux" ]; then
+	need aarch64-linux-gnu-gcc
+	arches+=" arm64"
+else
+	printf 'skip\t%s\n' "what compiles, of platform drivers: 'make kernel FLAVOUR=arm64' first"
+fi
+
+mk()	# ARCH SRC ARGUMENT...
 {
-	local src=$1
-	shift
-	make -C "$src" ARCH=x86_64 CC="ccache gcc" HOSTCC="ccache gcc" -j"${JOBS:-$(nproc)}" -s "$@"
+	local arch=$1 src=$2 cross=
+	shift 2
+	[ "$arch" = x86_64 ] || cross=aarch64-linux-gnu-
+	make -C "$src" ARCH="$arch" CROSS_COMPILE=$cross CC="ccache ${cross}gcc" HOSTCC="ccache gcc" \
+		-j"${JOBS:-$(nproc)}" -s "$@"
 }
 
-# config SRC OBJ: what of the fragments SRC knows
+# config ARCH SRC OBJ: what of the fragments SRC knows
 config()
 {
-	mkdir -p "$1/$2"
-	cat "$ROOT"/lab/config/{common,x86_64,series}.config >"$1/$2/lab.fragment"
-	KCONFIG_ALLCONFIG=$1/$2/lab.fragment mk "$1" O="$2" allnoconfig
+	mkdir -p "$2/$3"
+	cat "$ROOT"/lab/config/{common,series,"$1"}.config >"$2/$3/lab.fragment"
+	KCONFIG_ALLCONFIG=$2/$3/lab.fragment mk "$1" "$2" O="$3" allnoconfig
 }
 
-# objects SRC FROM TO: the objects of touched sources that are built at all
+# objects ARCH SRC FROM TO: the objects of touched sources that are built at all
 objects()
 {
 	local f
-	for f in $(g diff --name-only --diff-filter=AM "$2" "$3" -- '*.c'); do
-		[ ! -e "$TREE/b-x86_64/${f%.c}.o" ] || [ ! -e "$1/$f" ] || echo "${f%.c}.o"
+	for f in $(g diff --name-only --diff-filter=AM "$3" "$4" -- '*.c'); do
+		[ "$1" = x86_64 ] || [ ! -e "$TREE/b-x86_64/${f%.c}.o" ] || continue
+		[ ! -e "$TREE/b-$1/${f%.c}.o" ] || [ ! -e "$2/$f" ] || echo "${f%.c}.o"
 	done
 }
 
-# messages SRC OBJECTS: of gcc W=1 and sparse, without line numbers
+# messages ARCH SRC OBJECTS: of gcc W=1 and sparse, without line numbers
 messages()
 {
-	local src=$1
-	shift
-	config "$src" b-lint >"$TMP/log" 2>&1 &&
-	mk "$src" O=b-lint prepare >>"$TMP/log" 2>&1 || { cat "$TMP/log" >&2; return 1; }
+	local arch=$1 src=$2 obj=b-lint-$1
+	shift 2
+	config "$arch" "$src" "$obj" >"$TMP/log" 2>&1 &&
+	mk "$arch" "$src" O="$obj" prepare >>"$TMP/log" 2>&1 || { cat "$TMP/log" >&2; return 1; }
 	# C=2 checks what is up to date as well
-	mk "$src" O=b-lint W=1 C=2 CF=-D__CHECK_ENDIAN__ "$@" >"$TMP/log" 2>&1 || { cat "$TMP/log" >&2; return 1; }
+	mk "$arch" "$src" O="$obj" W=1 C=2 CF=-D__CHECK_ENDIAN__ "$@" >"$TMP/log" 2>&1 || { cat "$TMP/log" >&2; return 1; }
 	grep -E '(warning|error):' "$TMP/log" | sed -E 's/:[0-9]+(:[0-9]+)?:/:/; s/^(\.\.\/|\.\/)//' | sort -u || :
 }
 
-clean_build()
+clean_build()	# ARCH
 {
 	local o
-	"$ROOT/lab/kernel.sh" x86_64 || return 1
+	"$ROOT/lab/kernel.sh" "$1" || return 1
 	"$ROOT/lab/tree.sh" base || return 1
-	mapfile -t o < <(objects "$TREE" base HEAD)
+	mapfile -t o < <(objects "$1" "$TREE" base HEAD)
 	[ ${#o[@]} -gt 0 ] || return 0
-	messages "$TREE" "${o[@]}" >"$TMP/now" || return 1
-	mapfile -t o < <(objects "$BASETREE" base HEAD)
-	messages "$BASETREE" "${o[@]}" >"$TMP/before" || return 1
+	messages "$1" "$TREE" "${o[@]}" >"$TMP/now" || return 1
+	mapfile -t o < <(objects "$1" "$BASETREE" base HEAD)
+	messages "$1" "$BASETREE" "${o[@]}" >"$TMP/before" || return 1
 	! comm -23 "$TMP/now" "$TMP/before" | grep .
 }
 
 # Every commit builds: the objects it touches, in a tree of its own.  A commit
 # that passed is remembered beside ccache, by its id.
 bisect=$BUILD/bisect
-bisectable()
+bisectable()	# COMMIT
 {
-	local o stamp last
-	stamp=$CACHE/lint/$1-$(cat "$ROOT"/lab/config/*.config | sha256sum | cut -c1-12)
+	local arch o stamp last kconfig=
+	stamp=$CACHE/lint/$1-$(echo "$arches" | cat - "$ROOT"/lab/config/*.config | sha256sum | cut -c1-12)
 	[ ! -e "$stamp" ] || return 0
 	if [ ! -d "$bisect" ]; then
 		g worktree prune
@@ -189,13 +201,14 @@ bisectable()
 	fi
 	last=$(git -C "$bisect" rev-parse HEAD) || return 1
 	git -C "$bisect" checkout -q --detach "$1" || return 1
-	# takes longer than most objects, and seldom changes anything
-	if [ ! -e "$bisect/b-x86_64/.config" ] ||
-	   ! git -C "$bisect" diff --quiet "$last" "$1" -- '*Kconfig*'; then
-		config "$bisect" b-x86_64 || return 1
-	fi
-	mapfile -t o < <(objects "$bisect" "$1~" "$1")
-	[ ${#o[@]} -eq 0 ] || mk "$bisect" O=b-x86_64 "${o[@]}" || return 1
+	git -C "$bisect" diff --quiet "$last" "$1" -- '*Kconfig*' || kconfig=changed
+	for arch in $arches; do
+		# takes longer than most objects, and seldom changes anything
+		[ -z "$kconfig" ] && [ -e "$bisect/b-$arch/.config" ] ||
+			config "$arch" "$bisect" "b-$arch" || return 1
+		mapfile -t o < <(objects "$arch" "$bisect" "$1~" "$1")
+		[ ${#o[@]} -eq 0 ] || mk "$arch" "$bisect" O="b-$arch" "${o[@]}" || return 1
+	done
 	mkdir -p "$CACHE/lint"
 	touch "$stamp"
 }
@@ -219,7 +232,9 @@ html_docs()
 }
 
 check "htmldocs of the media subsystem: no new warning" html_docs
-check "W=1 and sparse on touched objects: nothing new" clean_build
+for arch in $arches; do
+	check "W=1 and sparse on touched objects, $arch: nothing new" clean_build "$arch"
+done
 # the kernel leaves sparse out, with a warning only, if it cannot parse its headers
 ! grep -qs 'C=2 specified, but sparse is not available' "$TMP/log" ||
 	printf 'skip\t%s\n' "sparse: $(sparse --version) is too old for this kernel, W=1 only"
