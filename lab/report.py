@@ -283,7 +283,7 @@ def main():
     comments(page, "Fault injection", ["faults-uml"], r"^(not )?ok |^# .*allocations")
     stress(page, "stress-uml", "All five drivers under load")
     stress(page, "times-uml", "The same without debug options: how long an unbind takes")
-    stress(page, "endurance-uml", "Endurance: vivid under load")
+    stress(page, "endurance-uml", "Endurance: vivid under load, without debug options, idle time skipped")
     bench(page)
     page.write()
     print(os.path.relpath(os.path.join(OUT, "proof.html"), os.getcwd()))
