@@ -19,6 +19,7 @@
 #	KERNEL=FILE	this image instead of the one of build/tree
 #	TIMEOUT=SECONDS	instead of the script's
 #	APPEND=...	more for the command line
+#	ICOUNT=1	as "icount: yes"
 #	EXTRA="FILE..."	more programs for /lab/bin
 #	EXPECT=REGEX	a control: the kernel must complain, and like that
 #	NAME=...	name of the log directory, build/logs/NAME
@@ -120,7 +121,7 @@ uml)
 	cmd+=("${words[@]}")
 	;;
 x86_64)
-	if [ "$(header icount)" = yes ]; then
+	if [ "$(header icount)" = yes ] || [ -n "${ICOUNT:-}" ]; then
 		machine=(-accel 'tcg,thread=single' -icount 'shift=0,sleep=off' -cpu max -smp 1)
 	elif [ "${ACCEL:-tcg}" = tcg ]; then
 		machine=(-accel 'tcg,thread=multi' -cpu max -smp 2)
