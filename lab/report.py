@@ -261,6 +261,65 @@ def bench(page):
         page.table(["call", "unpatched", "patched", "", ""], rows)
     else:
         page.text(NOT_RUN)
+    refscale(page)
+
+
+def median(values):
+    return sorted(values)[len(values) // 2]
+
+
+def figures(name):
+    """(type, what) -> a figure for each round, of the lines of jobs/refscale.sh"""
+    found = collections.OrderedDict()
+    for line in job(name):
+        f = line.split("\t")
+        if f[0] == "REFSCALE":
+            found.setdefault((f[1], f[2]), []).append(float(f[3]))
+        elif f[0] == "DRAIN":
+            found.setdefault((f[1], f[2]), []).append(float(f[4]))
+    return found
+
+
+def ratio(found, over, under):
+    """Median, least and most of the ratios of two figures of the same round"""
+    pairs = list(zip(found.get(over, []), found.get(under, [])))
+    if not pairs:
+        return "-"
+    r = sorted(a / b for a, b in pairs)
+    return "%.3g (%.3g to %.3g)" % (median(r), r[0], r[-1])
+
+
+def refscale(page):
+    page.heading(2, "Cost: the gate beside other mechanisms")
+    exact, found = figures("refscale-icount"), figures("refscale")
+    types = list(collections.OrderedDict.fromkeys(t for t, _ in found))
+    if "cdev" not in types:
+        page.text(NOT_RUN)
+        return
+    page.text("To enter and to leave, in kernel/rcu/refscale.c. Instructions are "
+              "QEMU's count for one loop. The rest are ratios, seen in an emulator: "
+              "what costs atomic operations, barriers and cache lines on real CPUs "
+              "is not in them. They are the median of the rounds, with the least and "
+              "the most; each round's figure is the median of its runs. \"jiffies\" "
+              "is the loop and a load; kernfs and drm are modelled on "
+              "kernfs_get_active() and drm_dev_enter().")
+    page.table(["type", "instructions", "1 reader, cdev = 1", "2 readers, cdev = 1",
+                "2 readers, 1 reader = 1"],
+               [[t, "%.0f" % median(exact[t, "1"]) if (t, "1") in exact else "-",
+                 ratio(found, (t, "1"), ("cdev", "1")),
+                 ratio(found, (t, "2"), ("cdev", "2")),
+                 ratio(found, (t, "2"), (t, "1"))] for t in types])
+    page.text("To refuse readers and wait for those inside: idle, and from the "
+              "moment when the one reader, asleep for 50 ms, leaves. In virtual time "
+              "a nanosecond is an instruction of the one CPU there is, and a timer "
+              "takes what it says. The ratios, with two CPUs, have in them how long "
+              "the host takes to run the one that is woken.")
+    page.table(["type", "idle, virtual us", "after a reader, virtual us",
+                "idle, cdev = 1", "after a reader, cdev = 1"],
+               [[t] + ["%.3g" % (median(exact[t, what]) / 1000) if (t, what) in exact else "-"
+                       for what in ("idle", "reader")]
+                + [ratio(found, (t, what), ("cdev", what)) for what in ("idle", "reader")]
+                for t in types if (t, "idle") in found])
 
 
 def main():

@@ -313,6 +313,21 @@ bench_kernel()
 	try "$name" env KERNEL="$image" NAME="$name" "$lab/run.sh" x86_64 bench || :
 }
 
+# The gate beside other mechanisms: instructions on one CPU, and ratios with two,
+# where they meet.  The kernel is bench's with one more module, and in its place.
+bench_refscale()
+{
+	local image name
+	image=$(VARIANT=plain CONFIG=$lab/config/refscale.config "$lab/kernel.sh" x86_64) ||
+		{ result fail "refscale: kernel of its own"; return 0; }
+	try "refscale-icount" env ICOUNT=1 KERNEL="$image" NAME=refscale-icount "$lab/run.sh" x86_64 refscale 1 3 3 1 || :
+	try "refscale" env KERNEL="$image" NAME=refscale "$lab/run.sh" x86_64 refscale 5 15 10 1 2 || :
+	for name in refscale-icount refscale; do
+		ktap "$LOGS/$name/job" | results "$name:"
+		try "$name: complete" planned "$LOGS/$name/job" || :
+	done
+}
+
 # /dev/null's cdev has not
 opted_out()
 {
@@ -438,6 +453,7 @@ do_bench()
 	bench_kernel BASE
 	bench_kernel
 	try "bench: not one instruction more where nobody has opted in" opted_out || :
+	bench_refscale
 	"$lab/report.py" bench
 }
 
