@@ -40,8 +40,7 @@ static inline void v4l2_exit(struct file *filp, struct cdev_call *call)
 	cdev_exit(file_inode(filp)->i_cdev, call);
 }
 
-long v4l2_usercopy(struct file *filp, unsigned int cmd, unsigned long arg,
-		   v4l2_kioctl func);
+long v4l2_usercopy(struct file *filp, unsigned int cmd, unsigned long arg);
 
 struct video_device *v4l2_next_node(struct v4l2_device *v4l2_dev,
 				    struct video_device *prev);
