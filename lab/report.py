@@ -261,6 +261,7 @@ def bench(page):
         page.table(["call", "unpatched", "patched", "", ""], rows)
     else:
         page.text(NOT_RUN)
+    unbind(page)
     refscale(page)
 
 
@@ -287,6 +288,39 @@ def ratio(found, over, under):
         return "-"
     r = sorted(a / b for a, b in pairs)
     return "%.3g (%.3g to %.3g)" % (median(r), r[0], r[-1])
+
+
+def unbind(page):
+    """What jobs/unbind.c has printed on both kernels"""
+    page.heading(2, "Cost: how long an unbind takes, and memory")
+    seen, kept = [], []
+    for name in ("unbind-base", "unbind"):
+        found, memory = {}, {}
+        for line in job(name):
+            f = line.split("\t")
+            if f[0] in ("UNBIND", "WOKEN"):
+                found[f[0], f[1], f[2]] = [int(v) for v in f[3:]]
+            elif f[0] == "MEMORY":
+                memory[f[1]] = int(f[2])
+        seen.append(found)
+        kept.append(memory)
+    base, ours = seen
+    if not base or not ours:
+        page.text(NOT_RUN)
+        return
+    page.text("vivid with all its nodes, on kernels without debug options, on the one "
+              "CPU of a QEMU that counts instructions as time. Calls asleep are in "
+              "DQEVENT. Medians of 11 unbinds.")
+    titles = {"sleepers": "%s calls asleep", "devices": "idle, n_devs=%s"}
+    rows = []
+    for kind, what, n in ours:
+        if kind == "UNBIND" and (kind, what, n) in base:
+            a, b = (median(s[kind, what, n]) for s in seen)
+            woken = [str(median(s["WOKEN", what, n])) for s in seen if ("WOKEN", what, n) in s]
+            rows.append([titles[what] % n, a, b, "%.2f" % (b / a), ", ".join(woken)])
+    page.table(["", "unpatched, us", "patched, us", "ratio", "calls that returned"], rows)
+    page.table(["memory, bytes", "unpatched", "patched"],
+               [[what, kept[0][what], n] for what, n in kept[1].items() if what in kept[0]])
 
 
 def refscale(page):

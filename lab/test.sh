@@ -308,9 +308,11 @@ do_races() { VARIANT=kcsan do_torture x86_64 60; }
 # bench_kernel [BASE]
 bench_kernel()
 {
-	local name=bench${1:+-base} image
-	image=$(VARIANT=plain "$lab/kernel.sh" x86_64 "$@") || { result fail "$name: kernel of its own"; return 0; }
-	try "$name" env KERNEL="$image" NAME="$name" "$lab/run.sh" x86_64 bench || :
+	local base=${1:+-base} image job
+	image=$(VARIANT=plain "$lab/kernel.sh" x86_64 "$@") || { result fail "bench$base: kernel of its own"; return 0; }
+	for job in bench unbind; do
+		try "$job$base" env KERNEL="$image" NAME="$job$base" "$lab/run.sh" x86_64 "$job" || :
+	done
 }
 
 # The gate beside other mechanisms: instructions on one CPU, and ratios with two,
