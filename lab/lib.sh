@@ -35,12 +35,17 @@ platform_row()
 # platform_device DRIVER: NAME/DEVICE, as the tests want it
 platform_device()
 {
-	local row driver node
+	local row driver nodes
 	row=$(platform_row "$1")
-	IFS='|' read -r _ driver node _ <<<"$row"
-	node=${node%% *} node=${node#/}
+	IFS='|' read -r _ driver nodes _ <<<"$row"
+	echo "$driver/$(node_device "${nodes%% *}")"
+}
+# node_device NODE: what Linux calls the device of a node of a device tree
+node_device()
+{
+	local node=${1##*/}
 	[ "$node" = "${node%@*}" ] || node=${node#*@}.${node%@*}
-	echo "$driver/$node"
+	echo "$node"
 }
 platform_drivers() { awk -F'|' '!/^#/ && $6 != "sensor" { print $1 }' "$ROOT/lab/platform/drivers.tbl"; }
 

@@ -391,12 +391,17 @@ platform_sweep()	# DRIVER...
 # All that is tested of a driver, on the patched kernel
 platform_driver()	# DRIVER CYCLES
 {
-	local d=$1 v dev
+	local d=$1 v dev n
 	dev=$(platform_device "$d")
 	platform_guest "$d" matrix matrix -d "$dev"
 	v=$(platform_verdict "$LOGS/matrix-$d")
 	grep -A1 '^not ok' "$LOGS/matrix-$d/job" | head -n 20 || :
 	try "platform: $d: matrix: $v" [ "${v%%:*}" = clean ] || :
+	n=$(grep -c '^ok [^#]*\.device-removal[^#]*$' "$LOGS/matrix-$d/job" || :)
+	platform_guest "$d" device -b matrix -d "$dev" -s device-removal -t open
+	v=$(platform_verdict "$LOGS/device-base-$d")
+	try "platform: $d: device removed: the unpatched kernel fails: $v" [ "${v%%:*}" != clean ] || :
+	try "platform: $d: device removed: $n cells of the matrix passed" [ "$n" -gt 0 ] || :
 	try "platform: $d: $2 cycles under load and interrupts" env DEVICES="$d" NAME="storm-$d" TIMEOUT=$((400 + 15 * $2)) \
 		"$lab/run.sh" arm64 storm "$dev" "$2" || :
 	sed -n 's/^RESULT\t\([^\t]*\)\t[a-z]*\t\(.*\)/# \1: \2/p; s/^.* unbinds: min /# &/p' "$LOGS/storm-$d/job"

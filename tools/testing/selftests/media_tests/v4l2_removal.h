@@ -488,6 +488,7 @@ static const struct vr_driver vr_drivers[] = {
 static const struct vr_driver vr_vivid = { "vivid", "vivid.0" };
 
 #define VR_BIND_PATH	"/sys/bus/platform/drivers/%s/%s"
+#define VR_DEVICE_PATH	"/sys/bus/platform/devices/%s"
 
 #define VR_MAX_DRIVERS	8
 
@@ -571,6 +572,29 @@ static inline void vr_module(const struct vr_driver *drv, char *buf,
 	snprintf(path, sizeof(path), VR_BIND_PATH, drv->name, "module");
 	if (vr_link_name(path, buf, size))
 		snprintf(buf, size, "%s", drv->name);
+}
+
+/*
+ * The driver that made @drv's device, as that of a bus on a SoC does, and its
+ * own device: while that is unbound, @drv's is not only unbound, but gone.
+ * False if there is none, or it is not on the platform bus.
+ */
+static inline bool vr_bus_of(const struct vr_driver *drv,
+			     struct vr_driver *bus)
+{
+	static char name[64], device[64];
+	char path[PATH_MAX], target[PATH_MAX], *p;
+
+	snprintf(path, sizeof(path), VR_DEVICE_PATH "/../driver", drv->device);
+	if (vr_link_name(path, name, sizeof(name)))
+		return false;
+	snprintf(path, sizeof(path), VR_DEVICE_PATH "/..", drv->device);
+	if (!realpath(path, target))
+		return false;
+	p = strrchr(target, '/');
+	snprintf(device, sizeof(device), "%s", p ? p + 1 : target);
+	*bus = (struct vr_driver){ name, device, true };
+	return vr_is_bound(bus);
 }
 
 struct vr_bind_arg {

@@ -4,7 +4,7 @@
  *
  *  - a driver: vivid, vim2m, vicodec, visl, vimc
  *  - a scenario: in what order handles are closed and the driver is unbound,
- *    bound, unloaded and loaded
+ *    bound, unloaded and loaded, or its device removed and added
  *  - a state that the handle of a node is in when the driver goes
  *  - a node: video, subdev, media, CEC, and a request
  *
@@ -21,7 +21,8 @@
  * -d, -s and -t choose drivers, scenarios and states, as lists with commas.
  * -d NAME/DEVICE is any platform driver, as in /sys/bus/platform/drivers.  No
  * frames are expected of it, and where it does not stream without hardware,
- * that is a state that is skipped.
+ * that is a state that is skipped.  Its device can be removed if a driver made
+ * it, as on some buses of a device tree; elsewhere there is no such scenario.
  */
 #include <getopt.h>
 #include <stdarg.h>
@@ -80,6 +81,9 @@ struct node {
 static struct node nodes[MAX_NODES];
 static unsigned int nnodes;
 static const struct vr_driver *drv;
+static struct vr_driver bus;	/* what makes the driver's device, */
+static bool has_bus;		/* if any */
+static const struct vr_driver *goes;	/* which of them is unbound */
 static char module[64];		/* of the driver */
 static struct vr_call *calls;	/* two for each node */
 static bool stuck;		/* an unbind, a bind, an unload did not end */
@@ -1138,8 +1142,6 @@ static void check_health(void)
 	}
 }
 
-/* ---------------------------------------------------------- the driver */
-
 static void fail_all(const char *what, const char *why)
 {
 	struct node *n = NULL;
@@ -1148,11 +1150,17 @@ static void fail_all(const char *what, const char *why)
 		fail(n, "%s: %s", what, why);
 }
 
+/* ---------------------------------------------------------- the driver */
+
 static bool do_unbind(void)
 {
+	char path[PATH_MAX];
 	struct node *n = NULL;
 
-	if (vr_unbind(drv, NULL) >= 0) {
+	if (vr_unbind(goes, NULL) >= 0) {
+		snprintf(path, sizeof(path), VR_DEVICE_PATH, drv->device);
+		if (goes != drv && !access(path, F_OK))
+			fail_all("removal", "the device is still there");
 		while ((n = next_tested(n)))
 			check_path(n);
 		return true;
@@ -1164,7 +1172,7 @@ static bool do_unbind(void)
 
 static bool do_bind(void)
 {
-	if (vr_bind(drv) >= 0)
+	if (vr_bind(goes) >= 0)
 		return true;
 	stuck = errno == ETIMEDOUT;
 	fail_all("bind", strerror(errno));
@@ -1253,6 +1261,7 @@ static const struct scenario {
 	const char *name;
 	bool closed;	/* left before the unbind */
 	enum step steps[8];
+	bool device;	/* what goes and comes is the device, by its bus */
 } scenarios[] = {
 	{ "unbind-rebind", true, { BIND, HEALTH } },
 	{ "hot-unbind-rebind", false, { USE, LEAVE, BIND, HEALTH } },
@@ -1261,6 +1270,9 @@ static const struct scenario {
 	  { BIND, USE, HEALTH, LEAVE, HEALTH } },
 	{ "module-unload", false,
 	  { BIND, USE, LEAVE, UNLOAD, HEALTH } },
+	{ "device-removal", false, { USE, LEAVE, BIND, HEALTH }, true },
+	{ "device-removal-late-close", false,
+	  { BIND, USE, HEALTH, LEAVE, HEALTH }, true },
 };
 
 static void leave_all(void)
@@ -1336,6 +1348,7 @@ static void run_round(const struct scenario *sc, const struct state *st)
 	if (!any)
 		return;
 	kmsg = vr_kmsg_open();
+	goes = sc->device ? &bus : drv;
 	if (vr_is_bound(drv) || do_bind()) {
 		find_nodes();
 		vimc_formats();
@@ -1422,7 +1435,8 @@ static unsigned int run_cells(const char *s, const char *t, unsigned int *count)
 	unsigned int i, j, cells = 0;
 
 	for (i = 0; i < ARRAY_SIZE(scenarios); i++) {
-		if (!vr_chosen(s, scenarios[i].name))
+		if (!vr_chosen(s, scenarios[i].name) ||
+		    (scenarios[i].device && !has_bus))
 			continue;
 		for (j = 0; j < ARRAY_SIZE(states) && !stuck; j++) {
 			if (!vr_chosen(t, states[j].name))
@@ -1442,6 +1456,7 @@ static bool start_driver(const struct vr_driver *d)
 	vr_module(d, module, sizeof(module));
 	if (!vr_is_bound(drv) && vr_bind(drv) < 0)
 		return false;
+	has_bus = vr_bus_of(drv, &bus);
 	find_nodes();
 	return true;
 }
