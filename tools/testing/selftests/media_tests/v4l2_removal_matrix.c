@@ -23,6 +23,7 @@
  * frames are expected of it, and where it does not stream without hardware,
  * that is a state that is skipped.  Its device can be removed if a driver made
  * it, as on some buses of a device tree; elsewhere there is no such scenario.
+ * Until it is bound again, nothing may use its clocks or runtime PM.
  */
 #include <getopt.h>
 #include <stdarg.h>
@@ -1150,6 +1151,86 @@ static void fail_all(const char *what, const char *why)
 		fail(n, "%s: %s", what, why);
 }
 
+/* ------------------------------------- what a driver does to its hardware */
+
+/*
+ * A driver whose device is gone, or bound to nobody, may not use its clocks or
+ * runtime PM any more.  Both have events.  What it does to registers then is a
+ * page fault, if devm mapped them.
+ */
+#define TRACING "/sys/kernel/tracing/"
+
+static int write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC), ret;
+
+	if (fd < 0)
+		return -1;
+	ret = write(fd, text, strlen(text));
+	close(fd);
+	return ret < 0 ? -1 : 0;
+}
+
+/* Add to a filter of events the clocks that the device has, one in a line */
+static bool clock_filter(char *filter, size_t size)
+{
+	FILE *f = fopen("/sys/kernel/debug/clk/clk_summary", "r");
+	char line[512], first[64], clock[64] = "";
+	size_t len = 0;
+
+	if (!f)
+		return false;
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%63s", first) != 1)
+			continue;
+		/* what begins far to the right is one more user of the last */
+		if (strspn(line, " ") < 100)
+			strcpy(clock, first);
+		if (!strstr(line, drv->device) || len + 100 > size)
+			continue;
+		len += snprintf(filter + len, size - len, "%sname == \"%s\"",
+				len ? " || " : "", clock);
+	}
+	fclose(f);
+	return len;
+}
+
+static void watch_device(void)
+{
+	char filter[1024];
+
+	write_file(TRACING "events/rpm/enable", "0");
+	write_file(TRACING "events/clk/enable", "0");
+	if (!drv->hardware)
+		return;
+	snprintf(filter, sizeof(filter), "name == \"%s\"", drv->device);
+	if (write_file(TRACING "events/rpm/filter", filter) ||
+	    write_file(TRACING "events/rpm/enable", "1"))
+		ksft_print_msg("runtime PM is not watched\n");
+	if (!clock_filter(filter, sizeof(filter)) ||
+	    write_file(TRACING "events/clk/filter", filter) ||
+	    write_file(TRACING "events/clk/enable", "1"))
+		ksft_print_msg("clocks are not watched\n");
+}
+
+/* The device is gone since the trace was emptied */
+static void check_unused(void)
+{
+	FILE *f = drv->hardware ? fopen(TRACING "trace", "r") : NULL;
+	char line[300];
+
+	if (!f)
+		return;
+	while (fgets(line, sizeof(line), f)) {
+		if (line[0] == '#')
+			continue;
+		line[strcspn(line, "\n")] = 0;
+		ksft_print_msg("after the removal: %s\n", line);
+		fail_all("used after the removal", line);
+	}
+	fclose(f);
+}
+
 /* ---------------------------------------------------------- the driver */
 
 static bool do_unbind(void)
@@ -1158,6 +1239,7 @@ static bool do_unbind(void)
 	struct node *n = NULL;
 
 	if (vr_unbind(goes, NULL) >= 0) {
+		write_file(TRACING "trace", "");
 		snprintf(path, sizeof(path), VR_DEVICE_PATH, drv->device);
 		if (goes != drv && !access(path, F_OK))
 			fail_all("removal", "the device is still there");
@@ -1294,6 +1376,7 @@ static bool do_step(enum step step)
 		leave_all();
 		return true;
 	case BIND:
+		check_unused();
 		return do_bind();
 	case USE:
 		while ((n = next_tested(n))) {
@@ -1312,6 +1395,7 @@ static bool do_step(enum step step)
 		/* the name of the driver is in sysfs until it is released */
 		wait_released(kmsg);
 		close(kmsg);
+		check_unused();
 		return ok && module_call("load", call_load);
 	default:
 		return false;
@@ -1457,6 +1541,7 @@ static bool start_driver(const struct vr_driver *d)
 	if (!vr_is_bound(drv) && vr_bind(drv) < 0)
 		return false;
 	has_bus = vr_bus_of(drv, &bus);
+	watch_device();
 	find_nodes();
 	return true;
 }
