@@ -103,6 +103,30 @@ video()
 	done
 }
 
+# others DRIVER: its subdevs and its media devices
+others()
+{
+	for dir in /sys/class/video4linux/v4l-subdev*; do
+		[ "$(basename "$(readlink "$dir/device/driver")")" = "${1%/*}" ] || continue
+		read -r name <"$dir/name"
+		result "$name" v4l2-compliance -u "/dev/${dir##*/}" -P
+	done
+	for dir in /sys/bus/media/devices/*; do
+		[ "$(basename "$(readlink "$dir/../driver")")" = "${1%/*}" ] || continue
+		result "media device" v4l2-compliance -M "/dev/${dir##*/}" -P
+	done
+}
+
+# sensor: where there is one, and the kernel has the driver, bind it
+sensor()
+{
+	for dev in /sys/bus/platform/devices/vsensor-*; do
+		[ -e "$dev" ] && modprobe vsensor || continue
+		echo vsensor >"$dev/driver_override"
+		echo "${dev##*/}" >/sys/bus/platform/drivers/vsensor/bind
+	done
+}
+
 cec()
 {
 	# A TV and a player on one cable: HDMI in is connected to "Output HDMI
@@ -136,7 +160,9 @@ for driver; do
 		result "vim2m media device" v4l2-compliance -M platform:vim2m -P
 		;;
 	*/*)
+		sensor
 		video "$driver"
+		others "$driver"
 		;;
 	*)
 		video "$driver"
