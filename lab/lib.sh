@@ -40,6 +40,15 @@ platform_device()
 	IFS='|' read -r _ driver nodes _ <<<"$row"
 	echo "$driver/$(node_device "${nodes%% *}")"
 }
+# platform_other DRIVER: the device of the third node, after a sensor's; or nothing
+platform_other()
+{
+	local row nodes
+	row=$(platform_row "$1")
+	IFS='|' read -r _ _ nodes _ <<<"$row"
+	read -r _ _ nodes <<<"$nodes"
+	[ -z "$nodes" ] || node_device "$nodes"
+}
 # node_device NODE: what Linux calls the device of a node of a device tree
 node_device()
 {

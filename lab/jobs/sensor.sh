@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
-# Arguments: NAME/DEVICE CYCLES.  A receiver that streams from vsensor, and either of
-# them goes first.  No frame ever comes: a stream is asleep in DQBUF.
-# timeout: 200
+# Arguments: NAME/DEVICE CYCLES [OTHER].  A receiver that streams from vsensor, and
+# either of them goes first.  No frame ever comes: a stream is asleep in DQBUF.
+#
+# OTHER is another device of the same driver.  It comes and goes, at work or not,
+# while the first one streams, or converts frames; of which it must see nothing.
+# timeout: 300
 # kmemleak: yes
 # modules: vsensor
-driver=${1%/*} device=${1#*/}
+driver=${1%/*} device=${1#*/} cycles=$2 other=${3:-}
 cd /sys/bus/platform || exit 1
 sensor=$(basename devices/vsensor-*)
 n=0 bad=0
@@ -17,10 +20,11 @@ verdict()	# NAME STATUS
 
 drv() { echo "$3" >"drivers/$1/$2" || verdict "$1 $2" 1; }
 
-# node NAME: the /dev node of that name
+# node NAME [DEVICE]: the /dev node of that name
 node()
 {
 	for dir in /sys/class/video4linux/*; do
+		[ "$(basename "$(readlink "$dir/device")")" = "${2:-$device}" ] || continue
 		read -r name <"$dir/name" && [ "$name" = "$1" ] && echo "/dev/${dir##*/}"
 	done
 }
@@ -72,7 +76,7 @@ stream()
 	grep -i error /tmp/stream | sed 's/^/# /'
 }
 
-# It has to end by itself, or by a signal if $2
+# $stream has to end by itself, or by a signal if $2
 ended()
 {
 	[ -z "${2:-}" ] || kill $stream 2>/dev/null
@@ -88,7 +92,7 @@ ended()
 
 echo vsensor >"devices/$sensor/driver_override"
 drv vsensor bind "$sensor"
-for cycle in $(seq "$2"); do
+for cycle in $(seq "$cycles"); do
 	stream "$cycle: streams"
 	drv vsensor unbind "$sensor"
 	sleep 1
@@ -110,5 +114,90 @@ for cycle in $(seq "$2"); do
 		drv "$driver" bind "$device"
 	fi
 done
+
+# ------------------------------------------------------------ two devices
+
+# frames DEVICE LOG: convert some in the background, if there are interrupts; $frames
+frames()
+{
+	: >"$2"
+	convert "$(node mxc_isi.m2m "$1")" >"$2" 2>&1 &
+	frames=$!
+	sleep 3
+}
+
+# count: those of the first device
+count() { tr -cd '<' </tmp/frames | wc -c; }
+
+# other_goes MESSAGE: and comes, once idle, once with a node that is at work
+other_goes()
+{
+	drv "$driver" unbind "$other"
+	drv "$driver" bind "$other"
+	frames "$other" /tmp/stream
+	stream=$frames
+	kill -0 $stream 2>/dev/null
+	verdict "$1, the other one converts" $?
+	drv "$driver" unbind "$other"
+	ended "$1, the other one goes, its stream ends"
+	drv "$driver" bind "$other"
+}
+
+# The first interrupt of the device: that of the pipe that converts
+interrupt()
+{
+	for dir in /sys/kernel/irq/*; do
+		[ "$(cat "$dir/actions")" != "$device" ] || echo "${dir##*/}"
+	done | sort -n | head -n 1
+}
+
+# Says at each interrupt that a frame is done, since nothing clears the memory
+hardware()
+{
+	while :; do
+		echo trigger >"/sys/kernel/debug/irq/irqs/$1"
+		busybox usleep 20000
+	done
+}
+
+# A channel is on, in its first register
+on() { [ $(($(busybox devmem "0x${device%%.*}" 32) >> 31)) = 1 ]; }
+
+if [ -n "$other" ]; then
+	stream "two: streams"
+	first=$stream
+	on
+	verdict "two: its channel is on" $?
+	for cycle in $(seq "$cycles"); do
+		other_goes "two, $cycle: one streams"
+		kill -0 $first 2>/dev/null && on
+		verdict "two, $cycle: the stream goes on" $?
+	done
+	stream=$first
+	drv "$driver" unbind "$device"
+	ended "two: it goes as well, the stream ends"
+	drv "$driver" bind "$device"
+
+	frames "$device" /tmp/frames
+	first=$frames
+	hardware "$(interrupt)" &
+	hardware=$!
+	for cycle in $(seq "$cycles"); do
+		before=$(count)
+		other_goes "two, $cycle: one converts"
+		sleep 1
+		after=$(count)
+		[ "$after" -gt "$before" ]
+		verdict "two, $cycle: frames come, $before, $after" $?
+	done
+	# of interrupts that an idle pipe does not expect, the driver warns
+	kill $hardware
+	sleep 1
+	stream=$first
+	drv "$driver" unbind "$device"
+	ended "two: it goes as well, frames end"
+	echo "# $(tail -n 1 /tmp/frames)"
+	drv "$driver" bind "$device"
+fi
 echo "1..$n"
 exit $bad
