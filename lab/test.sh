@@ -419,9 +419,22 @@ platform_driver()	# DRIVER CYCLES
 		try "platform: $d: the sensor goes, or the receiver, or another one: $v" [ "${v%%:*}" = clean ] || :
 	fi
 	both "platform_guest $d compliance -b compliance $dev" "platform_guest $d compliance compliance $dev"
-	try "platform: $d: v4l2-compliance: no complaint of the kernel" [ ! -s "$LOGS/compliance-$d/oracle" ] || :
+	try "platform: $d: v4l2-compliance: complete" planned "$LOGS/compliance-$d/job" || :
+	try "platform: $d: v4l2-compliance: no complaint of the kernel that the unpatched one does not make" \
+		no_new_complaints "$LOGS/compliance-base-$d/oracle" "$LOGS/compliance-$d/oracle" || :
 	try "platform: $d: v4l2-compliance: $(grep -c ': OK' "$LOGS/compliance-$d/job") tests pass, none fails that does not on the unpatched kernel" \
 		no_new_failures "$LOGS/compliance-base-$d/job" "$LOGS/compliance-$d/job" || :
+}
+
+# aspeed-video makes one: it has no memory of its own here, and asks the page
+# allocator for more than that ever has in one piece
+no_new_complaints()	# BASE PATCHED
+{
+	local f
+	for f in "$1" "$2"; do
+		sed -E 's/^\[ *[0-9.]+\] //; s/, CPU#.*//' "$f" | sort -u >"$f.kinds" || return 1
+	done
+	comm -13 "$1.kinds" "$2.kinds" | awk '{ print "# " $0 } END { exit NR > 0 }'
 }
 
 no_new_failures()	# BASE PATCHED
