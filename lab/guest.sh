@@ -72,7 +72,7 @@ program()
 {
 	local out
 	out=$bin/$(basename "$1" .c)$2
-	"${cross}gcc" -static -O2 -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wno-format-truncation \
+	"${cross}gcc" -static -pthread -O2 -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wno-format-truncation \
 		-D_GNU_SOURCE -isystem "$hdr/usr/include" -I "$src/tools/testing/selftests" \
 		"${@:3}" "$1" -o "$out.new" || die "could not compile $1"
 	cmp -s "$out.new" "$out" && rm "$out.new" || mv "$out.new" "$out"

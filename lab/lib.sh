@@ -56,7 +56,7 @@ node_device()
 	[ "$node" = "${node%@*}" ] || node=${node#*@}.${node%@*}
 	echo "$node"
 }
-platform_drivers() { awk -F'|' '!/^#/ && $6 != "sensor" { print $1 }' "$ROOT/lab/platform/drivers.tbl"; }
+platform_drivers() { awk -F'|' '!/^#/ && $5 != "sensor" { print $1 }' "$ROOT/lab/platform/drivers.tbl"; }
 
 say()  { printf '%s\n' "$*" >&2; }
 step() { printf '== %s\n' "$*" >&2; }

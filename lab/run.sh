@@ -99,7 +99,9 @@ machine=()
 if [ -n "${DEVICES:-}" ]; then
 	platform_row "$DEVICES" >"$TMP/root/lab/platform"
 	machine=(-dtb "$("$ROOT/lab/guest.sh" dtb "$DEVICES" "$mem")")
-	IFS='|' read -r _ _ _ words _ <"$TMP/root/lab/platform"
+	IFS='|' read -r _ driver _ words _ <"$TMP/root/lab/platform"
+	grep "^$driver " "$ROOT/lab/platform/models.tbl" >"$TMP/root/lab/model" || :
+	cp "$ROOT/lab/platform/streams.sh" "$TMP/root/lab/"
 	for f in $words; do
 		machine+=(-device "loader,addr=${f%=*},data=${f#*=},data-len=4")
 	done
