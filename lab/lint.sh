@@ -42,7 +42,7 @@ lab_scripts()
 	git ls-files -co --exclude-standard '*.sh' .ci/run | grep -E '^(lab|.ci)/' |
 		grep -vE '^lab/(jobs/|demo/demo[.]sh)' | xargs shellcheck -x &&
 	# run by the guest's busybox sh, which knows ${x:0:1}
-	shellcheck -s dash -e SC3057 lab/init lab/jobs/*.sh
+	shellcheck -x -s dash -e SC3057 lab/init lab/jobs/*.sh
 }
 
 # Names of this machine, of package servers, or of who works how do not belong
