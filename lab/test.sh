@@ -391,8 +391,11 @@ platform_sweep()	# DRIVER...
 # All that is tested of a driver, on the patched kernel
 platform_driver()	# DRIVER CYCLES
 {
-	local d=$1 v dev n
+	local d=$1 v dev r=$1 rdev other n
 	dev=$(platform_device "$d")
+	# where it has something to stream from
+	! (platform_row "$d-sensor") >/dev/null 2>&1 || r=$d-sensor
+	rdev=$(platform_device "$r")
 	platform_guest "$d" matrix matrix -d "$dev"
 	v=$(platform_verdict "$LOGS/matrix-$d")
 	grep -A1 '^not ok' "$LOGS/matrix-$d/job" | head -n 20 || :
@@ -402,21 +405,33 @@ platform_driver()	# DRIVER CYCLES
 	v=$(platform_verdict "$LOGS/device-base-$d")
 	try "platform: $d: device removed: the unpatched kernel fails: $v" [ "${v%%:*}" != clean ] || :
 	try "platform: $d: device removed: $n cells of the matrix passed" [ "$n" -gt 0 ] || :
-	try "platform: $d: $2 cycles under load and interrupts" env DEVICES="$d" NAME="storm-$d" TIMEOUT=$((400 + 15 * $2)) \
-		"$lab/run.sh" arm64 storm "$dev" "$2" || :
-	sed -n 's/^RESULT\t\([^\t]*\)\t[a-z]*\t\(.*\)/# \1: \2/p; s/^.* unbinds: min /# &/p' "$LOGS/storm-$d/job"
+	if grep -q "^${dev%/*} when" "$lab/platform/models.tbl"; then
+		platform_guest "$r" frames frames "$rdev" 2
+		v=$(platform_verdict "$LOGS/frames-$r")
+		grep -A9 '^not ok' "$LOGS/frames-$r/job" | sed 's/^/# /' || :
+		try "platform: $d: real frames, in all modes: $v" [ "${v%%:*}" = clean ] || :
+	fi
+	try "platform: $d: $2 cycles under load and interrupts" env DEVICES="$r" NAME="storm-$d" TIMEOUT=$((400 + 15 * $2)) \
+		"$lab/run.sh" arm64 storm "$rdev" "$2" || :
+	sed -n 's/^RESULT\t\([^\t]*\)\t[a-z]*\t\(.*\)/# \1: \2/p; s/^.* unbinds: min /# &/p; /^# frames\|^# model/p' "$LOGS/storm-$d/job"
 	# not unbind: the driver core warns if there is no memory for the names
 	# of a device link
 	platform_guest "$d" faults faults -d "$dev" -e 20 -o bind,open-video,open-subdev,open-media,request
 	v=$(platform_verdict "$LOGS/faults-$d")
 	grep -E '^(not )?ok' "$LOGS/faults-$d/job" | sed 's/^/# /' || :
 	try "platform: $d: fault injection: $v" [ "${v%%:*}" = clean ] || :
-	if (platform_row "$d-sensor") >/dev/null 2>&1; then
-		# shellcheck disable=SC2046
-		platform_guest "$d-sensor" sensor sensor "$(platform_device "$d-sensor")" 4 $(platform_other "$d-sensor")
-		v=$(platform_verdict "$LOGS/sensor-$d-sensor")
-		grep '^not ok' "$LOGS/sensor-$d-sensor/job" | sed 's/^/# /' || :
-		try "platform: $d: the sensor goes, or the receiver, or another one: $v" [ "${v%%:*}" = clean ] || :
+	if [ "$r" != "$d" ]; then
+		platform_guest "$r" sensor sensor "$rdev" 4
+		v=$(platform_verdict "$LOGS/sensor-$r")
+		grep '^not ok' "$LOGS/sensor-$r/job" | sed 's/^/# /' || :
+		try "platform: $d: the sensor goes, or the receiver: $v" [ "${v%%:*}" = clean ] || :
+		other=$(platform_other "$r")
+		if [ -n "$other" ]; then
+			platform_guest "$r" two two "$rdev" 4 "$other"
+			v=$(platform_verdict "$LOGS/two-$r")
+			grep '^not ok' "$LOGS/two-$r/job" | sed 's/^/# /' || :
+			try "platform: $d: one of two devices goes: $v" [ "${v%%:*}" = clean ] || :
+		fi
 	fi
 	both "platform_guest $d compliance -b compliance $dev" "platform_guest $d compliance compliance $dev"
 	try "platform: $d: v4l2-compliance: complete" planned "$LOGS/compliance-$d/job" || :

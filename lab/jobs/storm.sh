@@ -1,34 +1,32 @@
 # SPDX-License-Identifier: GPL-2.0
 # Arguments: NAME/DEVICE CYCLES [WORKERS].  Unbind and bind a platform driver while
-# applications do all they can, and its interrupts come all the time.
+# applications do all they can, jobs and frames complete where platform/models.tbl
+# says how, and the driver's interrupts come all the time.
 # timeout: 600
 # kmemleak: yes
-driver=${1%/*} device=${1#*/}
-with_action()
-{
-	for d in /sys/kernel/irq/*; do
-		[ -z "$(cat "$d/actions")" ] || echo "${d##*/}"
+# modules: vim2m vsensor
+# shellcheck source=lab/platform/streams.sh
+. /lab/streams.sh
+[ -z "$sensor" ] || bind_sensor
+hardware storm
+
+# stress sets up at random: beside it, streams that are set up as they must be
+while :; do
+	for s in $(streams); do
+		start "$s" 20
+		ended 5
+		grep -c frame /tmp/stream >>/tmp/frames
 	done
-}
-with_action >/tmp/bound
-echo "$device" >"/sys/bus/platform/drivers/$driver/unbind"
-with_action >/tmp/unbound
-echo "$device" >"/sys/bus/platform/drivers/$driver/bind"
-irqs=$(grep -vxFf /tmp/unbound /tmp/bound)
-[ -n "$irqs" ] || { echo "$1 has no interrupt"; exit 1; }
-# Its status is cleared by writing ones, which memory keeps: an interrupt of an
-# idle pipe would look like a frame, of which the driver warns.
-[ "$driver" != mxc-isi ] || irqs=
-echo "interrupts: ${irqs:-none}"
-while [ -n "$irqs" ]; do
-	for i in $irqs; do
-		echo trigger >"/sys/kernel/debug/irq/irqs/$i"
-	done
-	busybox usleep 2000
-done 2>/dev/null &
-storm=$!
+	sleep 1
+done >/dev/null 2>&1 &
+beside=$!
 # shellcheck disable=SC2086
 stress "$1" "$2" ${3:-}
 status=$?
-kill "$storm"
+kill "$beside"
+echo "# frames beside: $(awk '{ n += $1 } END { print n + 0 }' /tmp/frames)"
+[ -z "$sensor" ] || drv vsensor unbind "$sensor"
+# says what it has answered
+killall model
+sleep 1
 exit $status

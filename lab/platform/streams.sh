@@ -31,8 +31,7 @@ hardware()
 	while killall -0 model 2>/dev/null; do
 		busybox usleep 10000
 	done
-	# shellcheck disable=SC2086
-	model "$1" /lab/model $nodes &
+	model "$1" /lab/model "${nodes%% *}" &
 }
 
 # node NAME: the device's /dev node of that name, a pattern
