@@ -19,7 +19,7 @@ verdict "it streams, $frames frames" $((frames == 0))
 for cycle in $(seq "$2"); do
 	drv "$driver" unbind "$other"
 	drv "$driver" bind "$other"
-	frames "$(device=$other; node '*m2m')" 0 >/tmp/other 2>&1 &
+	frames "$(node '*m2m' "$other")" 0 >/tmp/other 2>&1 &
 	stream=$!
 	sleep 2
 	kill -0 "$stream" 2>/dev/null

@@ -34,10 +34,10 @@ hardware()
 	model "$1" /lab/model "${nodes%% *}" &
 }
 
-# node NAME: the device's /dev node of that name, a pattern
+# node NAME [DEVICE]: its /dev node of that name, a pattern
 node()
 {
-	for dir in "/sys/bus/platform/devices/$device"/video4linux/video*; do
+	for dir in "/sys/bus/platform/devices/${2:-$device}"/video4linux/video*; do
 		[ -e "$dir" ] || continue
 		read -r name <"$dir/name"
 		# shellcheck disable=SC2254
