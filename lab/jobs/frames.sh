@@ -6,8 +6,6 @@
 # modules: vsensor
 # shellcheck source=lab/platform/streams.sh
 . /lab/streams.sh
-FRAMES=5
-
 [ -z "$sensor" ] || bind_sensor
 
 # show NAME: why
@@ -39,6 +37,9 @@ errors()
 }
 
 for s in $(streams); do
+	FRAMES=5
+	# the model is seldom fast enough, see "until" in model.c
+	[ "$driver:$s" != mxc-isi:capture ] || FRAMES=1
 	hardware never
 	start "$s" $FRAMES
 	ended 3
@@ -58,7 +59,7 @@ for s in $(streams); do
 	start "$s" $FRAMES
 	ended 20
 	seen
-	verdict "$s: late: $frames frames in $took s, $failed failed" $((frames < FRAMES || failed || took < 1))
+	verdict "$s: late: $frames frames in $took s, $failed failed" $((frames < FRAMES || failed || (took < 1 && FRAMES > 1)))
 	show "$s, late"
 
 	hardware error
@@ -75,7 +76,7 @@ for s in $(streams); do
 			ended 10
 			verdict "$s: $mode $cycle: unbound, the stream ends" $?
 			seen
-			verdict "$s: $mode $cycle: $frames frames by then, $failed failed" $((frames == 0))
+			verdict "$s: $mode $cycle: $frames frames by then, $failed failed" $((frames == 0 && FRAMES > 1))
 			show "$s, $mode"
 			drv "$driver" bind "$device"
 		done

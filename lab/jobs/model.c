@@ -329,7 +329,8 @@ static void reset(struct word *w, int n, unsigned int turn)
 
 /*
  * "until": a thread on the other processor looks for the write, and zeroes the status
- * between two instructions of the handler.  It does not always win.
+ * between two instructions of the handler.  With more load than processors it seldom wins:
+ * the driver then takes it for a frame that it missed.
  */
 static struct rule *watched;
 static bool watching;

@@ -17,7 +17,8 @@ stream()
 	kill -0 "$stream" 2>/dev/null
 	verdict "$1" $?
 	seen
-	[ "$mode" = never ] || verdict "$1, $frames frames" $((frames == 0))
+	# the model is seldom fast enough for isi, see "until" in model.c
+	[ "$mode" = never ] || [ "$driver" = mxc-isi ] || verdict "$1, $frames frames" $((frames == 0))
 	grep -v frame /tmp/stream | sed 's/^/# /'
 }
 

@@ -1,21 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0
-# Arguments: NAME/DEVICE CYCLES OTHER.  Frames come from vsensor, while OTHER, another
-# device of the same driver, comes and goes, idle or with a stream that is asleep.
-# Of which the first one must see nothing.
+# Arguments: NAME/DEVICE CYCLES OTHER.  It converts frames, while OTHER, another device
+# of the same driver, comes and goes, idle or with a stream that is asleep.  Of which
+# the first one must see nothing.
 # timeout: 300
 # kmemleak: yes
-# modules: vsensor
 # shellcheck source=lab/platform/streams.sh
 . /lab/streams.sh
-other=$3 what=$(streams) what=${what%% *}
+other=$3
 
-bind_sensor
 hardware answers
-start "$what" 0
+start m2m 0
 first=$stream
 sleep 3
 seen
-verdict "it streams, $frames frames" $((frames == 0))
+verdict "it converts, $frames frames" $((frames == 0))
 for cycle in $(seq "$2"); do
 	drv "$driver" unbind "$other"
 	drv "$driver" bind "$other"
@@ -39,6 +37,5 @@ drv "$driver" unbind "$device"
 ended 10
 verdict "it goes as well, its stream ends" $?
 drv "$driver" bind "$device"
-drv vsensor unbind "$sensor"
 echo "1..$n"
 exit $bad

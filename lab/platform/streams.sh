@@ -63,7 +63,7 @@ streams()
 	hantro-vpu:*)		echo encoder decoder ;;
 	rkisp1:vsensor-isp)	echo mainpath ;;
 	mxc-isi:vsensor-isi)	echo capture m2m ;;
-	*)			echo m2m ;;
+	*)			echo stream ;;
 	esac
 }
 
