@@ -167,6 +167,16 @@ trap 'reap; cleanup' EXIT
 timeout -s KILL $limit "${cmd[@]}" </dev/null >"$console" 2>&1 &
 guest=$!
 [ -z "${VERBOSE:-}" ] || tail -f --pid=$guest "$console" >&2 &
+# UML may wait for a process that it has killed itself, after its last word
+off=0
+while kill -0 $guest 2>/dev/null; do
+	sleep 0.2
+	! tail -n 2 "$console" | grep -q 'reboot: Power down' || off=$((off + 1))
+	if [ $off -eq 150 ]; then
+		say "$flavour$base $job: the guest is off, but did not end: killed"
+		reap
+	fi
+done
 wait $guest 2>/dev/null || :
 guest=
 sed -i 's/\r//g' "$console"

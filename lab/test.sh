@@ -282,7 +282,10 @@ do_stress() { stress "$1" stress "$2" all; }			# FLAVOUR CYCLES
 # So many cycles that time in which all sleep has to be skipped, and without debug
 # options: what leaks a little shows, in less than an hour.  The times that it
 # prints are not real ones.
-do_endurance() { VARIANT=plain APPEND=time-travel stress uml endurance "$1" vivid; }	# CYCLES
+do_endurance()	# CYCLES
+{
+	VARIANT=endurance CONFIG=$lab/config/plain.config APPEND=time-travel stress uml endurance "$1" vivid
+}
 
 # How long an unbind takes: with debug options it says more about these
 do_times() { VARIANT=plain stress uml times "$1" all; }		# CYCLES
