@@ -38,4 +38,10 @@ for type; do
 		echo "not ok $n $type ends in ${got:-nothing}, not in $want"
 	fi
 done
+# it has looked, and at how much
+if [ -e /sys/kernel/debug/kcsan ]; then
+	watched=$(sed -n 's/^setup_watchpoints: //p' /sys/kernel/debug/kcsan)
+	echo "# KCSAN: ${watched:-no} watchpoints were set up"
+	[ "${watched:-0}" -gt 0 ] || bad=1
+fi
 exit $bad
