@@ -37,7 +37,7 @@
 #define PAUSE_US	50
 #define STORM_US	2000
 #define LATE_US		300000
-#define HANDLED_US	100000	/* it may be disabled */
+#define HANDLED_US	2000000	/* on a busy host; or it is disabled */
 #define FIRST_SPI	32
 
 typedef volatile uint32_t reg;
@@ -453,6 +453,10 @@ int main(int argc, char **argv)
 	while (fgets(line, sizeof(line), f))
 		parse(line);
 	fclose(f);
+	/* what an aborted job has left started */
+	for (i = 0; i < nrules; i++)
+		if (rules[i].clear)
+			__atomic_fetch_and(rules[i].when, ~rules[i].mask, __ATOMIC_SEQ_CST);
 	for (i = 0; i < nrules && !rules[i].nuntil; i++)
 		;
 	if (i < nrules)
