@@ -117,16 +117,6 @@ others()
 	done
 }
 
-# sensor: where there is one, and the kernel has the driver, bind it
-sensor()
-{
-	for dev in /sys/bus/platform/devices/vsensor-*; do
-		[ -e "$dev" ] && modprobe vsensor || continue
-		echo vsensor >"$dev/driver_override"
-		echo "${dev##*/}" >/sys/bus/platform/drivers/vsensor/bind
-	done
-}
-
 cec()
 {
 	# A TV and a player on one cable: HDMI in is connected to "Output HDMI
@@ -160,9 +150,12 @@ for driver; do
 		result "vim2m media device" v4l2-compliance -M platform:vim2m -P
 		;;
 	*/*)
-		sensor
-		video "$driver"
-		others "$driver"
+		# shellcheck source=lab/platform/streams.sh
+		. /lab/streams.sh
+		# the unpatched kernel has no vsensor
+		[ -z "$sensor" ] || ! modprobe vsensor || bind_sensor
+		video "$1"
+		others "$1"
 		;;
 	*)
 		video "$driver"

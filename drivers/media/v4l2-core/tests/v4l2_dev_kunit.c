@@ -18,20 +18,11 @@
 #include <kunit/test.h>
 
 #include <linux/cdev_drain.h>
-#include <linux/completion.h>
-#include <linux/debug_locks.h>
-#include <linux/file.h>
-#include <linux/fs.h>
 #include <linux/fs_struct.h>
 #include <linux/init_syscalls.h>
-#include <linux/iopoll.h>
-#include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
-#include <linux/panic.h>
 #include <linux/poll.h>
-#include <linux/sched.h>
-#include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/videodev2.h>
 
@@ -39,17 +30,13 @@
 #include <media/v4l2-dev.h>
 #include <media/v4l2-device.h>
 #include <media/v4l2-event.h>
-#include <media/v4l2-fh.h>
 #include <media/v4l2-ioctl.h>
 #include <media/v4l2-mem2mem.h>
 #include <media/videobuf2-v4l2.h>
 #include <media/videobuf2-vmalloc.h>
 
-#define WAIT_S		60
-#define WAIT		(WAIT_S * HZ)
+#include "v4l2_kunit.h"
 
-#define MAX_TASKS	8
-#define MAX_FILES	8
 #define MAX_STUBS	3
 #define NUM_NODES	3
 #define M2M		2	/* the node with a context for each file */
@@ -130,43 +117,14 @@ struct stub_buf {
 	struct list_head list;
 };
 
-/* A task that makes a call, or a step of the removal. */
-struct test_task {
-	long (*fn)(struct test_task *tt);
-	struct stub *s;
-	struct video_device *vdev;
-	struct file *file;
-	enum stub_op op;
-	unsigned int cmd;
-	struct task_struct *task;
-	struct completion started;
-	struct completion done;
-	long ret;
-};
-
 struct v4l2_test {
+	struct test_base base;
 	struct stub *stub[MAX_STUBS];
 	int num_stubs;
-	struct test_task task[MAX_TASKS];
-	int num_tasks;
-	struct file *file[MAX_FILES];
-	unsigned long taint;
-	int debug_locks;
 };
 
 /* Outlives the tests, as what they allocate may do. */
 static atomic_t stubs_live = ATOMIC_INIT(0);
-
-static bool wait_for(struct completion *done)
-{
-	return wait_for_completion_timeout(done, WAIT);
-}
-
-/* In the driver: longer, since a call that gave up would hide what hangs. */
-static void wait_to_go(struct completion *go)
-{
-	wait_for_completion_timeout(go, 3 * WAIT);
-}
 
 /* The driver */
 
@@ -731,36 +689,10 @@ static struct file *open_path(const char *path)
 
 static struct file *open_node(struct kunit *test, struct stub *s, int i)
 {
-	struct v4l2_test *t = test->priv;
 	struct file *file = open_path(s->path[i]);
 
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
-	for (i = 0; t->file[i]; i++)
-		KUNIT_ASSERT_LT(test, i, MAX_FILES - 1);
-	t->file[i] = file;
+	remember_file(test, file);
 	return file;
-}
-
-/* Closing it is the business of the caller from here on. */
-static struct file *forget_file(struct kunit *test, struct file *file)
-{
-	struct v4l2_test *t = test->priv;
-	int i;
-
-	for (i = 0; i < MAX_FILES; i++)
-		if (t->file[i] == file)
-			t->file[i] = NULL;
-	return file;
-}
-
-static void close_file(struct kunit *test, struct file *file)
-{
-	__fput_sync(forget_file(test, file));
-}
-
-static struct v4l2_fh *file_fh(struct file *file)
-{
-	return file_to_v4l2_fh(file);
 }
 
 static int in_flight(struct video_device *vdev)
@@ -820,41 +752,6 @@ static long refused(enum stub_op op)
 }
 
 /* Tasks */
-
-static int task_fn(void *data)
-{
-	struct test_task *tt = data;
-
-	complete(&tt->started);
-	tt->ret = tt->fn(tt);
-	complete_all(&tt->done);
-	return 0;
-}
-
-static struct test_task *start(struct kunit *test,
-			       long (*fn)(struct test_task *tt),
-			       const struct test_task *args, const char *name)
-{
-	struct v4l2_test *t = test->priv;
-	struct test_task *tt = &t->task[t->num_tasks];
-	struct task_struct *task;
-
-	KUNIT_ASSERT_LT(test, t->num_tasks, MAX_TASKS);
-	*tt = *args;
-	tt->fn = fn;
-	init_completion(&tt->started);
-	init_completion(&tt->done);
-	task = kthread_create(task_fn, tt, "%s", name);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
-	tt->task = get_task_struct(task);
-	t->num_tasks++;
-	wake_up_process(task);
-	KUNIT_ASSERT_TRUE(test, wait_for(&tt->started));
-	return tt;
-}
-
-#define start_task(test, fn, ...) \
-	start(test, fn, &(struct test_task){ __VA_ARGS__ }, #fn)
 
 static long task_op(struct test_task *tt)
 {
@@ -931,26 +828,6 @@ static long task_wait_for_all_buffers(struct test_task *tt)
 	return vb2_wait_for_all_buffers(&tt->s->queue);
 }
 
-/*
- * Wait until the task sleeps. The only thing it sleeps on, once it has started,
- * is what the test is about, and it queues itself there before it says so in
- * its state.
- */
-static bool is_asleep(struct test_task *tt)
-{
-	unsigned int state;
-
-	poll_timeout_us(state = READ_ONCE(tt->task->__state),
-			(state & TASK_NORMAL) || completion_done(&tt->done),
-			100, WAIT_S * USEC_PER_SEC, false);
-	return (state & TASK_NORMAL) && !completion_done(&tt->done);
-}
-
-static bool is_done(struct test_task *tt)
-{
-	return wait_for(&tt->done);
-}
-
 /* Not in the task of the test, which could not be stopped if it hung. */
 static void drain(struct kunit *test, struct video_device *vdev)
 {
@@ -994,8 +871,7 @@ static int __init v4l2_test_init(struct kunit *test)
 	if (!t)
 		return -ENOMEM;
 	test->priv = t;
-	t->taint = get_taint();
-	t->debug_locks = debug_locks;
+	watch_kernel(&t->base);
 	stub_add_node(test, stub_create(test), 0);
 	return 0;
 }
@@ -1016,20 +892,13 @@ static bool __init v4l2_test_end(struct kunit *test)
 			complete_all(&s->gate[j].go);
 		/* and whatever sleeps in the core */
 		for (j = 0; j < NUM_NODES; j++)
-			if (t->num_tasks && video_is_registered(&s->vdev[j]))
+			if (t->base.num_tasks &&
+			    video_is_registered(&s->vdev[j]))
 				video_device_disconnect(&s->vdev[j]);
 	}
-	for (i = 0; i < t->num_tasks; i++) {
-		if (!is_done(&t->task[i])) {
-			KUNIT_FAIL(test, "%s hangs, leaking its memory",
-				   t->task[i].task->comm);
-			return false;
-		}
-		put_task_struct(t->task[i].task);
-	}
-	for (i = 0; i < MAX_FILES; i++)
-		if (t->file[i])
-			__fput_sync(t->file[i]);
+	if (!tasks_are_done(test))
+		return false;
+	close_files(&t->base);
 	for (i = 0; i < MAX_STUBS; i++)
 		if (t->stub[i])
 			stub_remove(t, t->stub[i]);
@@ -1038,16 +907,11 @@ static bool __init v4l2_test_end(struct kunit *test)
 
 static void __init v4l2_test_exit(struct kunit *test)
 {
-	struct v4l2_test *t = test->priv;
-
-	if (!t || !v4l2_test_end(test))
+	if (!test->priv || !v4l2_test_end(test))
 		return;
 
-	KUNIT_EXPECT_EQ_MSG(test, t->debug_locks, debug_locks,
-			    "lockdep has reported something");
-	KUNIT_EXPECT_EQ_MSG(test, t->taint, get_taint(),
-			    "the kernel was tainted");
-	kfree(t);
+	expect_no_report(test);
+	kfree(test->priv);
 }
 
 static struct stub *the_stub(struct kunit *test)
@@ -2869,7 +2733,7 @@ static void __init no_drain(struct kunit *test)
 	if (!IS_ENABLED(CONFIG_KASAN))
 		kunit_skip(test, "needs CONFIG_KASAN");
 	removal_of(test, NO_DRAIN);
-	KUNIT_EXPECT_NE(test, t->taint, get_taint());
+	KUNIT_EXPECT_NE(test, t->base.taint, get_taint());
 }
 
 static void __init devm_state(struct kunit *test)
@@ -2879,7 +2743,7 @@ static void __init devm_state(struct kunit *test)
 	if (!IS_ENABLED(CONFIG_KASAN))
 		kunit_skip(test, "needs CONFIG_KASAN");
 	removal_of(test, DEVM_STATE);
-	KUNIT_EXPECT_NE(test, t->taint, get_taint());
+	KUNIT_EXPECT_NE(test, t->base.taint, get_taint());
 }
 
 /* Without the reference that the file has, which m2m_late_close() needs. */
@@ -2899,7 +2763,7 @@ static void __init m2m_freed_early(struct kunit *test)
 	v4l2_m2m_release(m2m_dev);
 	v4l2_m2m_put(m2m_dev);
 	close_file(test, file);
-	KUNIT_EXPECT_NE(test, t->taint, get_taint());
+	KUNIT_EXPECT_NE(test, t->base.taint, get_taint());
 }
 
 static struct kunit_case __refdata v4l2_bad_cases[] = {

@@ -10,35 +10,23 @@
 
 #include <kunit/test.h>
 
-#include <linux/completion.h>
-#include <linux/debug_locks.h>
-#include <linux/file.h>
-#include <linux/fs.h>
 #include <linux/fs_struct.h>
 #include <linux/init_syscalls.h>
-#include <linux/iopoll.h>
-#include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
-#include <linux/panic.h>
 #include <linux/poll.h>
 #include <linux/property.h>
-#include <linux/sched/task.h>
 #include <linux/slab.h>
 
 #include <media/v4l2-async.h>
 #include <media/v4l2-ctrls.h>
 #include <media/v4l2-device.h>
 #include <media/v4l2-event.h>
-#include <media/v4l2-fh.h>
 #include <media/v4l2-ioctl.h>
 #include <media/v4l2-subdev.h>
 
-#define WAIT_S		60
-#define WAIT		(WAIT_S * HZ)
+#include "v4l2_kunit.h"
 
-#define MAX_TASKS	4
-#define MAX_FILES	4
 #define NUM_PAIRS	2
 
 /* Has no argument, so that no user memory is needed. */
@@ -72,41 +60,15 @@ struct bridge {
 	struct v4l2_subdev *sd;
 };
 
-struct test_task {
-	long (*fn)(struct test_task *tt);
-	struct bridge *b;
-	struct v4l2_subdev *sd;
-	struct file *file;
-	struct task_struct *task;
-	struct completion started;
-	struct completion done;
-	long ret;
-};
-
 struct sd_test {
+	struct test_base base;
 	struct bridge *bridge[NUM_PAIRS];
 	struct sensor *sensor[NUM_PAIRS];
 	struct sensor_log log[NUM_PAIRS];
 	struct fwnode_handle *fwnode[NUM_PAIRS];
-	struct test_task task[MAX_TASKS];
-	int num_tasks;
-	struct file *file[MAX_FILES];
-	unsigned long taint;
-	int debug_locks;
 };
 
 static atomic_t bridges_live = ATOMIC_INIT(0);
-
-static bool wait_for(struct completion *done)
-{
-	return wait_for_completion_timeout(done, WAIT);
-}
-
-/* In the driver: longer, since a call that gave up would hide what hangs. */
-static void wait_to_go(struct completion *go)
-{
-	wait_for_completion_timeout(go, 3 * WAIT);
-}
 
 /* The driver of the sensor */
 
@@ -334,9 +296,7 @@ static void add_async_pair(struct kunit *test, int i)
 static struct file *__init open_node(struct kunit *test, struct sensor *s)
 {
 	struct file *file = ERR_PTR(-ENOENT);
-	struct sd_test *t = test->priv;
 	char path[24];
-	int i;
 
 	snprintf(path, sizeof(path), "/v4l2_kunit_sd%d", s->sd.devnode->minor);
 	scoped_with_init_fs() {
@@ -346,32 +306,13 @@ static struct file *__init open_node(struct kunit *test, struct sensor *s)
 			init_unlink(path);
 		}
 	}
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
-	for (i = 0; t->file[i]; i++)
-		KUNIT_ASSERT_LT(test, i, MAX_FILES - 1);
-	t->file[i] = file;
+	remember_file(test, file);
 	return file;
-}
-
-static void close_file(struct kunit *test, struct file *file)
-{
-	struct sd_test *t = test->priv;
-	int i;
-
-	for (i = 0; i < MAX_FILES; i++)
-		if (t->file[i] == file)
-			t->file[i] = NULL;
-	__fput_sync(file);
 }
 
 static long do_ioctl(struct file *file)
 {
 	return file->f_op->unlocked_ioctl(file, SENSOR_IOC, 0);
-}
-
-static struct v4l2_fh *file_fh(struct file *file)
-{
-	return file_to_v4l2_fh(file);
 }
 
 static void subscribe(struct kunit *test, struct file *file, u32 id)
@@ -386,41 +327,6 @@ static void subscribe(struct kunit *test, struct file *file, u32 id)
 }
 
 /* Tasks */
-
-static int task_fn(void *data)
-{
-	struct test_task *tt = data;
-
-	complete(&tt->started);
-	tt->ret = tt->fn(tt);
-	complete_all(&tt->done);
-	return 0;
-}
-
-static struct test_task *start(struct kunit *test,
-			       long (*fn)(struct test_task *tt),
-			       const struct test_task *args, const char *name)
-{
-	struct sd_test *t = test->priv;
-	struct test_task *tt = &t->task[t->num_tasks];
-	struct task_struct *task;
-
-	KUNIT_ASSERT_LT(test, t->num_tasks, MAX_TASKS);
-	*tt = *args;
-	tt->fn = fn;
-	init_completion(&tt->started);
-	init_completion(&tt->done);
-	task = kthread_create(task_fn, tt, "%s", name);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
-	tt->task = get_task_struct(task);
-	t->num_tasks++;
-	wake_up_process(task);
-	KUNIT_ASSERT_TRUE(test, wait_for(&tt->started));
-	return tt;
-}
-
-#define start_task(test, fn, ...) \
-	start(test, fn, &(struct test_task){ __VA_ARGS__ }, #fn)
 
 static long task_ioctl(struct test_task *tt)
 {
@@ -450,22 +356,6 @@ static long task_nf_unregister(struct test_task *tt)
 	return 0;
 }
 
-static bool is_done(struct test_task *tt)
-{
-	return wait_for(&tt->done);
-}
-
-/* Wait until it sleeps, which it does only on what the test is about. */
-static bool is_asleep(struct test_task *tt)
-{
-	unsigned int state;
-
-	poll_timeout_us(state = READ_ONCE(tt->task->__state),
-			(state & TASK_NORMAL) || completion_done(&tt->done),
-			100, WAIT_S * USEC_PER_SEC, false);
-	return (state & TASK_NORMAL) && !completion_done(&tt->done);
-}
-
 /* Let a task go into the sensor, and stop there. */
 static struct test_task *start_call(struct kunit *test, struct sensor *s,
 				    long (*fn)(struct test_task *tt),
@@ -488,8 +378,7 @@ static int sd_test_init(struct kunit *test)
 	if (!t)
 		return -ENOMEM;
 	test->priv = t;
-	t->taint = get_taint();
-	t->debug_locks = debug_locks;
+	watch_kernel(&t->base);
 	return 0;
 }
 
@@ -504,14 +393,8 @@ static void sd_test_exit(struct kunit *test)
 	for (i = 0; i < NUM_PAIRS; i++)
 		if (t->sensor[i])
 			complete_all(&t->sensor[i]->go);
-	for (i = 0; i < t->num_tasks; i++) {
-		if (!is_done(&t->task[i])) {
-			KUNIT_FAIL(test, "%s hangs, leaking its memory",
-				   t->task[i].task->comm);
-			return;
-		}
-		put_task_struct(t->task[i].task);
-	}
+	if (!tasks_are_done(test))
+		return;
 	for (i = 0; i < NUM_PAIRS; i++) {
 		if (t->sensor[i]) {
 			v4l2_async_unregister_subdev(&t->sensor[i]->sd);
@@ -522,14 +405,8 @@ static void sd_test_exit(struct kunit *test)
 			bridge_remove(t, i);
 		fwnode_remove_software_node(t->fwnode[i]);
 	}
-	for (i = 0; i < MAX_FILES; i++)
-		if (t->file[i])
-			__fput_sync(t->file[i]);
-
-	KUNIT_EXPECT_EQ_MSG(test, t->debug_locks, debug_locks,
-			    "lockdep has reported something");
-	KUNIT_EXPECT_EQ_MSG(test, t->taint, get_taint(),
-			    "the kernel was tainted");
+	close_files(&t->base);
+	expect_no_report(test);
 	kfree(t);
 }
 
