@@ -48,6 +48,8 @@ try()
 	if "$@"; then result pass "$name"; else result fail "$name"; return 1; fi
 }
 
+not() { ! "$@"; }
+
 # ktap FILE: the top level of a KTAP report
 ktap()
 {
@@ -403,6 +405,8 @@ platform_driver()	# DRIVER CYCLES
 	v=$(platform_verdict "$LOGS/matrix-$d")
 	grep -A1 '^not ok' "$LOGS/matrix-$d/job" | head -n 20 || :
 	try "platform: $d: matrix: $v" [ "${v%%:*}" = clean ] || :
+	try "platform: $d: matrix: its clocks and runtime PM were watched" \
+		not grep -q 'not watched' "$LOGS/matrix-$d/job" || :
 	n=$(grep -c '^ok [^#]*\.device-removal[^#]*$' "$LOGS/matrix-$d/job" || :)
 	platform_guest "$d" device -b matrix -d "$dev" -s device-removal -t open
 	v=$(platform_verdict "$LOGS/device-base-$d")

@@ -1171,23 +1171,33 @@ static int write_file(const char *path, const char *text)
 	return ret < 0 ? -1 : 0;
 }
 
-/* Add to a filter of events the clocks that the device has, one in a line */
+/*
+ * Add to a filter of events the clocks that the device has, one in a line.  They
+ * know who uses them by its name, or by that of its node in the device tree.
+ */
 static bool clock_filter(char *filter, size_t size)
 {
 	FILE *f = fopen("/sys/kernel/debug/clk/clk_summary", "r");
-	char line[512], first[64], clock[64] = "";
+	char line[512], first[64], clock[64] = "", path[PATH_MAX];
+	char target[PATH_MAX] = "";
+	const char *node = drv->device;
 	size_t len = 0;
 
 	if (!f)
 		return false;
+	snprintf(path, sizeof(path), VR_DEVICE_PATH "/of_node", drv->device);
+	if (readlink(path, target, sizeof(target) - 1) > 0)
+		node = strrchr(target, '/') + 1;
 	while (fgets(line, sizeof(line), f)) {
 		if (sscanf(line, "%63s", first) != 1)
 			continue;
 		/* what begins far to the right is one more user of the last */
 		if (strspn(line, " ") < 100)
 			strcpy(clock, first);
-		if (!strstr(line, drv->device) || len + 100 > size)
+		if (!strstr(line, drv->device) && !strstr(line, node))
 			continue;
+		if (len + 100 > size)
+			break;
 		len += snprintf(filter + len, size - len, "%sname == \"%s\"",
 				len ? " || " : "", clock);
 	}
