@@ -360,7 +360,8 @@ platform_verdict()
 {
 	local failed=0 kinds
 	kinds=$(grep -oE 'KASAN: [a-z-]+( in [a-z0-9_]+)?|WARNING: at [a-z0-9_]+|ODEBUG: [a-z ]+|INFO: task|Oops|kmemleak|LAB: tasks in D state|nobody cared' "$1/oracle" 2>/dev/null | sort | uniq -c |
-		awk '{ n = $1; $1 = ""; printf "%s%s%s", s, $0, (n > 1 ? " (" n ")" : ""); s = "," }') || :
+		sort -rn | awk '{ n = $1; $1 = "" } NR <= 3 { printf "%s%s%s", s, $0, (n > 1 ? " (" n ")" : ""); s = "," }
+			END { if (NR > 3) print ", and " NR - 3 " more" }') || :
 	failed=$(grep -c '^not ok' "$1/job" 2>/dev/null || :)
 	if ! grep -q 'LAB: end' "$1/console" 2>/dev/null; then
 		echo "lost:${kinds:- no report}"
