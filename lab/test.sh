@@ -528,22 +528,52 @@ both()
 	cat "$RESULTS.2"
 }
 
+# state: a word for what the repository and build/tree are
+state()
+{
+	"$lab/tree.sh" ensure >/dev/null || return
+	{
+		(cd "$ROOT" && git ls-files -z -co --exclude-standard | xargs -0 sha256sum 2>/dev/null) || :
+		git -C "$TREE" rev-parse HEAD base
+		git -C "$TREE" diff HEAD
+	} | sha256sum | cut -c1-12
+}
+
+# once COMMAND...: a step of what takes hours.  If that is interrupted and started
+# again, what has passed is not done again, unless something has changed since.
+once()
+{
+	local kept=$STEPS/${*//[ \/]/_} before
+	if [ -e "$kept" ]; then
+		step "$*: has passed already"
+		cat "$kept" >>"$RESULTS"
+		return
+	fi
+	before=$(wc -l <"$RESULTS")
+	"$@"
+	tail -n "+$((before + 1))" "$RESULTS" >"$RESULTS.step"
+	if ! grep -q '^fail' "$RESULTS.step"; then
+		mkdir -p "$STEPS"
+		mv "$RESULTS.step" "$kept"
+	fi
+}
+
 # All but stress, whose length is the caller's
 do_all()
 {
-	do_kunit uml
+	once do_kunit uml
 	try "kernel: uml, base" kernel uml BASE || :
-	both "do_selftest uml" "do_baseline uml"
-	do_matrix
+	once both "do_selftest uml" "do_baseline uml"
+	once do_matrix
 	try "kernel: x86_64" kernel x86_64 || :
-	both "do_kunit x86_64" do_compliance_x86_64
-	do_compat
-	both "do_torture uml 60" "do_torture x86_64 60"
-	do_races
-	both do_compliance_uml "do_sequences uml"
-	both "do_faults -e 20" do_reprobe
-	do_coccicheck
-	do_lint
+	once both "do_kunit x86_64" do_compliance_x86_64
+	once do_compat
+	once both "do_torture uml 60" "do_torture x86_64 60"
+	once do_races
+	once both do_compliance_uml "do_sequences uml"
+	once both "do_faults -e 20" do_reprobe
+	once do_coccicheck
+	once do_lint
 }
 
 summary()
@@ -649,16 +679,18 @@ test-all|proof)
 	start=$(ms)
 	ABI=
 	FLAVOUR=uml
+	STEPS=$BUILD/results/steps/$(state)
 	do_all
 	if [ "$1" = proof ]; then
-		do_bench
-		do_stress uml $((CYCLES / 10))
-		do_times $((CYCLES / 10))
-		do_endurance "$CYCLES"
+		once do_bench
+		once do_stress uml $((CYCLES / 10))
+		once do_times $((CYCLES / 10))
+		once do_endurance "$CYCLES"
 	else
-		do_stress uml 20
+		once do_stress uml 20
 	fi
 	step "$((($(ms) - start) / 60000)) minutes"
+	rm -rf "$BUILD/results/steps"
 	mkdir -p "$BUILD/results"
 	cp "$RESULTS" "$BUILD/results/checks"
 	"$lab/report.py"
