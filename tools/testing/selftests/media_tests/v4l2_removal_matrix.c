@@ -1172,8 +1172,8 @@ static int write_file(const char *path, const char *text)
 }
 
 /*
- * Add to a filter of events the clocks that the device has, one in a line.  They
- * know who uses them by its name, or by that of its node in the device tree.
+ * Add to a filter of events the clocks that the device has, one in a line.
+ * They know their user by its name, or by that of its node in the device tree.
  */
 static bool clock_filter(char *filter, size_t size)
 {
