@@ -96,7 +96,7 @@ TMPDIRS=()
 tmpdir()
 {
 	mkdir -p "$1"
-	TMP=$(mktemp -d "$1/tmp.XXXXXX")
+	TMP=$(mktemp -d -p "$1")
 	TMPDIRS+=("$TMP")
 }
 cleanup() { [ ${#TMPDIRS[@]} -eq 0 ] || rm -rf "${TMPDIRS[@]}"; }

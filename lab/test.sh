@@ -17,7 +17,7 @@ BITS=${BITS:-64}
 lab=$ROOT/lab
 
 mkdir -p "$LOGS"
-RESULTS=$(mktemp "$LOGS/results.XXXXXX")
+RESULTS=$(mktemp -p "$LOGS" --suffix=.results)
 trap 'rm -f "$RESULTS"*; cleanup' EXIT
 
 # result pass|fail|skip NAME
@@ -47,8 +47,6 @@ try()
 	shift
 	if "$@"; then result pass "$name"; else result fail "$name"; return 1; fi
 }
-
-not() { ! "$@"; }
 
 # ktap FILE: the top level of a KTAP report
 ktap()
@@ -407,7 +405,7 @@ platform_driver()	# DRIVER CYCLES
 	grep -A1 '^not ok' "$LOGS/matrix-$d/job" | head -n 20 || :
 	try "platform: $d: matrix: $v" [ "${v%%:*}" = clean ] || :
 	try "platform: $d: matrix: its clocks and runtime PM were watched" \
-		not grep -q 'not watched' "$LOGS/matrix-$d/job" || :
+		watched "$LOGS/matrix-$d/job" || :
 	n=$(grep -c '^ok [^#]*\.device-removal[^#]*$' "$LOGS/matrix-$d/job" || :)
 	platform_guest "$d" device -b matrix -d "$dev" -s device-removal -t open
 	v=$(platform_verdict "$LOGS/device-base-$d")
@@ -448,6 +446,8 @@ platform_driver()	# DRIVER CYCLES
 	try "platform: $d: v4l2-compliance: $(grep -c ': OK' "$LOGS/compliance-$d/job") tests pass, none fails that does not on the unpatched kernel" \
 		no_new_failures "$LOGS/compliance-base-$d/job" "$LOGS/compliance-$d/job" || :
 }
+
+watched() { [ -s "$1" ] && ! grep -q 'not watched' "$1"; }	# JOB
 
 # aspeed-video makes one: it has no memory of its own here, and asks the page
 # allocator for more than that ever has in one piece
@@ -543,7 +543,7 @@ state()
 # again, what has passed is not done again, unless something has changed since.
 once()
 {
-	local kept=$STEPS/${*//[ \/]/_} before
+	local kept="$STEPS/$*" before
 	if [ -e "$kept" ]; then
 		step "$*: has passed already"
 		cat "$kept" >>"$RESULTS"
@@ -552,7 +552,7 @@ once()
 	before=$(wc -l <"$RESULTS")
 	"$@"
 	tail -n "+$((before + 1))" "$RESULTS" >"$RESULTS.step"
-	if ! grep -q '^fail' "$RESULTS.step"; then
+	if [ -s "$RESULTS.step" ] && ! grep -q '^fail' "$RESULTS.step"; then
 		mkdir -p "$STEPS"
 		mv "$RESULTS.step" "$kept"
 	fi

@@ -2,7 +2,7 @@
 # Arguments: DRIVER... (all five).  v4l2-compliance, with streaming, on every node
 # and media device of the drivers, of one instance of vivid; at the same time
 # cec-compliance, which mostly waits, on another.  A result in KTAP for each node.
-# NAME/DEVICE is a platform driver, which does not stream.
+# NAME/DEVICE, alone, is a platform driver, which does not stream.
 #
 # v4l2-compliance allocates as many buffers as a queue may have.  vivid's not in
 # UML: each of their pages is a mapping of the host, which has too few
