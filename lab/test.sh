@@ -683,9 +683,8 @@ test-all|proof)
 	do_all
 	if [ "$1" = proof ]; then
 		once do_bench
-		once do_stress uml $((CYCLES / 10))
+		once both "do_stress uml $((CYCLES / 10))" "do_endurance $CYCLES"
 		once do_times $((CYCLES / 10))
-		once do_endurance "$CYCLES"
 	else
 		once do_stress uml 20
 	fi
