@@ -31,8 +31,15 @@ def lines(path):
         return []
 
 
+READ = collections.defaultdict(list)     # commit: the logs that were read
+
+
 def job(name):
-    return lines(os.path.join(LOGS, name, "job"))
+    found = lines(os.path.join(LOGS, name, "job"))
+    if found:
+        commit = lines(os.path.join(LOGS, name, "commit")) or ["not known"]
+        READ[commit[0]].append(name)
+    return found
 
 
 class Page:
@@ -378,6 +385,9 @@ def main():
     stress(page, "times-uml", "The same without debug options: how long an unbind takes")
     stress(page, "endurance-uml", "Endurance: vivid under load, without debug options, idle time skipped")
     bench(page)
+    page.heading(2, "The runs that this is of")
+    page.table(["commit", "logs"],
+               [(c, ", ".join(sorted(set(n)))) for c, n in sorted(READ.items())])
     page.write()
     print(os.path.relpath(os.path.join(OUT, "proof.html"), os.getcwd()))
 

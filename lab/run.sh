@@ -182,6 +182,7 @@ guest=
 sed -i 's/\r//g' "$console"
 seconds=$((($(ms) - start) / 1000))
 sed -nE 's/^(\[ *[0-9.]+\] )?lab\| //p' "$console" >"$log/job"
+git -C "$ROOT" describe --always --dirty >"$log/commit" || :
 
 bad=0
 if ! grep -q 'LAB: end' "$console"; then

@@ -274,6 +274,7 @@ stress()
 	try "$what $f: programs" "$lab/guest.sh" programs "$f" || return 0
 	try "$what $f" env KERNEL="$image" NAME="$what-$f" TIMEOUT=$((400 + 15 * cycles)) \
 		"$lab/run.sh" "$f" stress "$cycles" "${@:4}" || :
+	try "$what $f: drains were measured" grep -q '^drains  *[1-9]' "$LOGS/$what-$f/job" || :
 	sed -n 's/^RESULT\t\([^\t]*\)\t[a-z]*\t\(.*\)/# \1: \2/p; s/^.* unbinds: min /# &/p; s/^drains /# &/p' "$LOGS/$what-$f/job"
 }
 
@@ -440,11 +441,20 @@ platform_driver()	# DRIVER CYCLES
 		fi
 	fi
 	both "platform_guest $d compliance -b compliance $dev" "platform_guest $d compliance compliance $dev"
-	try "platform: $d: v4l2-compliance: complete" planned "$LOGS/compliance-$d/job" || :
-	try "platform: $d: v4l2-compliance: no complaint of the kernel that the unpatched one does not make" \
-		no_new_complaints "$LOGS/compliance-base-$d/oracle" "$LOGS/compliance-$d/oracle" || :
-	try "platform: $d: v4l2-compliance: $(grep -c ': OK' "$LOGS/compliance-$d/job") tests pass, none fails that does not on the unpatched kernel" \
-		no_new_failures "$LOGS/compliance-base-$d/job" "$LOGS/compliance-$d/job" || :
+	platform_compliance "$d" "$d"
+	[ "$r" = "$d" ] || { platform_guest "$r" compliance compliance "$rdev"; platform_compliance "$d" "$r"; }
+}
+
+# platform_compliance DRIVER ROW: that of the driver, or with a sensor, which the
+# unpatched kernel does not have
+platform_compliance()
+{
+	local base=$LOGS/compliance-base-$1 log=$LOGS/compliance-$2 what="platform: $2: v4l2-compliance"
+	try "$what: complete" planned "$log/job" || :
+	try "$what: no complaint of the kernel that the unpatched one does not make" \
+		no_new_complaints "$base/oracle" "$log/oracle" || :
+	try "$what: $(grep -c ': OK' "$log/job") tests pass, none fails that does not on the unpatched kernel" \
+		no_new_failures "$base/job" "$log/job" || :
 }
 
 watched() { [ -s "$1" ] && ! grep -q 'not watched' "$1"; }	# JOB
@@ -465,7 +475,7 @@ no_new_failures()	# BASE PATCHED
 	local f
 	grep -q ': OK' "$2" || return 1
 	for f in "$1" "$2"; do
-		sed -n '/^===/h; /: FAIL/ { G; s/\n/ /p }' "$f" | sort >"$f.failures"
+		sed -n '/^===/h; /: FAIL/ { G; s/\n/ /p }' "$f" | sort -u >"$f.failures"
 	done
 	comm -13 "$1.failures" "$2.failures" | awk '{ print "# " $0 } END { exit NR > 0 }'
 }

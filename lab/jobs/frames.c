@@ -142,7 +142,9 @@ int main(int argc, char **argv)
 	if (vr_ioctl(p.fd, VIDIOC_STREAMON, &cap.type))
 		return die("STREAMON");
 	while (!count || n < count) {
-		if (poll(&p, 1, -1) < 0)
+		/* asleep in DQBUF, where there is but one queue */
+		p.revents = POLLIN;
+		if (caps && poll(&p, 1, -1) < 0)
 			return die("poll");
 		if (p.revents & POLLOUT && turn(&out, false))
 			return 1;

@@ -411,6 +411,8 @@ static void answer(struct rule *r, bool late, bool error)
 	r->done++;
 }
 
+static unsigned int raised;	/* in storms */
+
 static void storm(void)
 {
 	static uint64_t due;
@@ -420,7 +422,7 @@ static void storm(void)
 		return;
 	due = now_us() + STORM_US;
 	for (i = 0; i < nirqs; i++)
-		trigger(&irqs[i]);
+		raised += trigger(&irqs[i]);
 }
 
 static void on_signal(int sig)
@@ -477,6 +479,6 @@ int main(int argc, char **argv)
 	printf("# model: %s:", mode);
 	for (i = 0; i < nrules; i++)
 		printf(" %u", rules[i].done);
-	printf(" answers\n");
+	printf(" answers, %u more interrupts\n", raised);
 	return 0;
 }

@@ -8,7 +8,7 @@
 # shellcheck source=lab/platform/streams.sh
 . /lab/streams.sh
 [ -z "$sensor" ] || bind_sensor
-hardware storm
+hardware storm >/tmp/model
 
 # stress sets up at random: beside it, streams that are set up as they must be
 while :; do
@@ -26,7 +26,11 @@ status=$?
 kill "$beside"
 echo "# frames beside: $(awk '{ n += $1 } END { print n + 0 }' /tmp/frames)"
 [ -z "$sensor" ] || drv vsensor unbind "$sensor"
-# says what it has answered
 killall model
-sleep 1
+wait "$model"
+cat /tmp/model
+if ! grep -q '[1-9][0-9]* more interrupts' /tmp/model; then
+	echo "RESULT	interrupts under load	fail	there were none"
+	status=1
+fi
 exit $status

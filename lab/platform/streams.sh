@@ -23,7 +23,7 @@ bind_sensor()
 	drv vsensor bind "$sensor"
 }
 
-# hardware MODE: what it does from now on, see model.c
+# hardware MODE: what it does from now on, see model.c; in the background, $model
 hardware()
 {
 	IFS='|' read -r _ _ nodes _ </lab/platform
@@ -32,6 +32,7 @@ hardware()
 		busybox usleep 10000
 	done
 	model "$1" /lab/model "${nodes%% *}" &
+	model=$!
 }
 
 # node NAME [DEVICE]: its /dev node of that name, a pattern

@@ -1384,6 +1384,8 @@ TEST_F_TIMEOUT(userfault, read, TIMEOUT_S)
 	int kmsg = vr_kmsg_open();
 	char who[64];
 
+	if (!vr_is_bound(&other))
+		SKIP(return, "no vim2m to remove in the meantime");
 	self->c.expected = "removal waits for 1 calls in progress since ";
 	ASSERT_LE(0, kmsg);
 	start_fault(_metadata, &self->fc, fault_read);
@@ -1397,10 +1399,8 @@ TEST_F_TIMEOUT(userfault, read, TIMEOUT_S)
 	EXPECT_FALSE(vr_has_returned(call));
 	EXPECT_FALSE(vr_has_returned(unbind));
 
-	if (vr_is_bound(&other)) {
-		EXPECT_LE(0, vr_unbind(&other, NULL));
-		EXPECT_LE(0, vr_bind(&other));
-	}
+	EXPECT_LE(0, vr_unbind(&other, NULL));
+	EXPECT_LE(0, vr_bind(&other));
 
 	serve_fault(_metadata, &self->fc);
 	if (expect_returned(_metadata, call, "read"))

@@ -14,6 +14,10 @@
  *  - the kernel has not complained.  With DEBUG_KOBJECT_RELEASE, a complaint
  *    can come up to some seconds late and name the wrong N.
  *
+ * In the meantime a process opens each node as soon as it is there, and makes a
+ * call and closes when all of that is over: a probe that fails late does so with
+ * nodes open.
+ *
  * What was lost is kmemleak's to find, when the test is done.
  *
  * Faults are those of the calling task.  Not covered are what a workqueue or a
@@ -33,7 +37,10 @@
  * with a fault does all the same again, and one allocation more.
  */
 #include <getopt.h>
+#include <poll.h>
+#include <sched.h>
 #include <stdarg.h>
+#include <sys/inotify.h>
 
 #include <linux/v4l2-subdev.h>
 
@@ -86,6 +93,13 @@ struct shot {
 	struct vr_call call;
 };
 
+/* Who opens nodes while a call with a fault is made, in memory shared with it */
+static struct holder {
+	int ready, stop;
+	unsigned int held;	/* nodes */
+	struct vr_call call;
+} *holder;
+
 static const struct vr_driver *drv;
 static struct node nodes[MAX_NODES];	/* of the last good bind */
 static unsigned int nnodes, wanted;
@@ -99,6 +113,7 @@ static const char *op_name;
 static unsigned int injected;	/* faults */
 static unsigned int coped;	/* of these did not make the call fail */
 static unsigned int lo, hi;	/* allocations, in calls without a fault */
+static unsigned int held;	/* nodes opened during binds that failed */
 static unsigned int bad;
 
 static __printf(2, 3) void complain(unsigned int nth, const char *fmt, ...)
@@ -216,6 +231,93 @@ static void check_gone(unsigned int nth)
 	for (i = 0; i < nnodes; i++)
 		if (!access(nodes[i].path, F_OK))
 			complain(nth, "%s is left in /dev", nodes[i].path);
+}
+
+/* --------------------------------------------------------------- holder */
+
+static bool is_held(const char *name)
+{
+	static const char * const kinds[] = {
+		"video", "vbi", "radio", "swradio", "v4l-touch", "v4l-subdev",
+		"media", "cec",
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (!strncmp(name, kinds[i], strlen(kinds[i])))
+			return true;
+	return false;
+}
+
+/* Opens what has appeared in /dev; returns the new number of files */
+static unsigned int open_new(int watch, int *fd, unsigned int n)
+{
+	char buf[4096] __attribute__((aligned(8))), path[300];
+	ssize_t len = read(watch, buf, sizeof(buf)), at;
+	const struct inotify_event *e;
+
+	for (at = 0; at < len; at += sizeof(*e) + e->len) {
+		e = (void *)(buf + at);
+		if (!e->len || !is_held(e->name) || n == 2 * MAX_NODES)
+			continue;
+		snprintf(path, sizeof(path), "/dev/%s", e->name);
+		fd[n] = open(path, O_RDWR | O_CLOEXEC);
+		n += fd[n] >= 0;
+	}
+	return n;
+}
+
+static long hold_nodes(struct vr_call *call, void *arg)
+{
+	/* ahead of the bind, even if there is one CPU */
+	const struct sched_param prio = { .sched_priority = 1 };
+	int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK), fd[2 * MAX_NODES];
+	struct pollfd p = { .fd = watch, .events = POLLIN };
+	unsigned int i, j, n = 0;
+	__u64 buf[512] = {};
+
+	sched_setscheduler(0, SCHED_FIFO, &prio);
+	if (inotify_add_watch(watch, "/dev", IN_CREATE) < 0)
+		return -1;
+	__atomic_store_n(&holder->ready, 1, __ATOMIC_SEQ_CST);
+	while (!__atomic_load_n(&holder->stop, __ATOMIC_SEQ_CST)) {
+		if (poll(&p, 1, 10) > 0)
+			n = open_new(watch, fd, n);
+		__atomic_store_n(&holder->held, n, __ATOMIC_SEQ_CST);
+	}
+	for (i = 0; i < n; i++) {
+		for (j = 0; j < ARRAY_SIZE(queries); j++)
+			if (queries[j].cmd)
+				ioctl(fd[i], queries[j].cmd, buf);
+		close(fd[i]);
+	}
+	return 0;
+}
+
+static void start_holder(void)
+{
+	__u64 end = vr_now_us() + vr_bind_ms * 1000ULL;
+
+	memset(holder, 0, sizeof(*holder));
+	if (vr_start(&holder->call, hold_nodes, NULL) < 0)
+		ksft_exit_fail_perror("fork");
+	while (!__atomic_load_n(&holder->ready, __ATOMIC_SEQ_CST)) {
+		if (vr_now_us() > end)
+			ksft_exit_fail_msg("nobody to open nodes\n");
+		sched_yield();
+	}
+}
+
+/* Its calls must return, and so must close() */
+static void end_holder(unsigned int nth)
+{
+	__atomic_store_n(&holder->stop, 1, __ATOMIC_SEQ_CST);
+	if (vr_wait_returned(&holder->call,
+			     vr_now_us() + vr_bind_ms * 1000ULL))
+		return;
+	kill(holder->call.pid, SIGKILL);
+	stuck = true;
+	complain(nth, "who had a node open does not return");
 }
 
 /* --------------------------------------------------------------- faults */
@@ -368,10 +470,15 @@ static bool enumerate(enum op op, const char *path, unsigned int only)
 	int ret;
 
 	do {
+		if (op == BIND)
+			start_holder();
 		ret = shoot(op, path, nth);
 		left = shot->left;
 		if (stuck)
 			return false;
+		if (op == BIND && ret < 0)
+			held += __atomic_load_n(&holder->held,
+						__ATOMIC_SEQ_CST);
 		if (ret < 0 && (left || !is_no_memory(op, errno)))
 			complain(nth, "%s%s", strerror(errno),
 				 left ? ", but there was none" : "");
@@ -380,6 +487,8 @@ static bool enumerate(enum op op, const char *path, unsigned int only)
 			coped += ret >= 0;
 		}
 		good = after(op, path, ret, nth);
+		if (op == BIND)
+			end_holder(nth);
 		while (vr_kmsg_find(kmsg, vr_kmsg_bad, line, sizeof(line)))
 			complain(nth, "the kernel says: %.200s", line);
 		if (!good || stuck)
@@ -410,6 +519,7 @@ static void run(unsigned int i, unsigned int only)
 	coped = 0;
 	lo = 0;
 	hi = 0;
+	held = 0;
 	bad = 0;
 	switch (ops[i].op) {
 	case BIND:
@@ -438,9 +548,9 @@ static void run(unsigned int i, unsigned int only)
 				      drv->name, op_name);
 	else
 		ksft_test_result(good && !bad,
-				 "%s %s # %u faults, coped with %u; %u to %u allocations; %u complaints\n",
+				 "%s %s # %u faults, coped with %u; %u to %u allocations; %u nodes open when it failed; %u complaints\n",
 				 drv->name, op_name, injected, coped, lo, hi,
-				 bad);
+				 held, bad);
 }
 
 /* ---------------------------------------------------------------- setup */
@@ -522,6 +632,8 @@ static void set_up(bool verbose)
 
 	if (access("/proc/self/fail-nth", W_OK))
 		ksft_exit_skip("no fail-nth: see config, and be root\n");
+	if (inotify_init1(IN_CLOEXEC) < 0)
+		ksft_exit_skip("no inotify: see config\n");
 	for (i = 0; i < ARRAY_SIZE(settings); i++)
 		if (access(settings[i].path, W_OK))
 			ksft_exit_skip("no %s: mount debugfs\n",
@@ -590,8 +702,9 @@ int main(int argc, char **argv)
 	ksft_print_header();
 	set_up(only);
 	shot = vr_shared(sizeof(*shot));
+	holder = vr_shared(sizeof(*holder));
 	kmsg = vr_kmsg_open();
-	if (!shot || kmsg < 0)
+	if (!shot || !holder || kmsg < 0)
 		ksft_exit_fail_perror("mmap, or /dev/kmsg");
 	for (i = 0; i < ARRAY_SIZE(ops); i++)
 		count += vr_chosen(o, ops[i].name);
