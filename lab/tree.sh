@@ -429,19 +429,23 @@ postings()
 	' "$SERIES"
 }
 
-# mail_posting DIR NAME FROM TO: one thread, with its cover letter
+# mail_posting DIR NAME FROM TO N: the Nth thread, with its cover letter
 mail_posting()
 {
 	local cover=$ROOT/patches/cover/$2.txt letter=$1/0000-cover-letter.patch
+	local after=" and the $(($5 - 1)) postings before this one"
+	[ "$5" -gt 2 ] || after=" and the posting before this one"
+	[ "$5" -gt 1 ] || after=
 	[ -f "$cover" ] || die "posting $2 has no patches/cover/$2.txt"
 	GIT_COMMITTER_NAME=$(g log -1 --format=%an "$4") \
 	GIT_COMMITTER_EMAIL=$(g log -1 --format=%ae "$4") \
 		g -c format.signOff=false -c format.signature='' format-patch -q --cover-letter \
 		--no-signature --thread=shallow --base="$BASE_ID" -o "$1" "$3..$4"
-	awk -v cover="$cover" '
+	awk -v cover="$cover" -v base="$BASE_NAME" -v after="$after" '
 	BEGIN { getline subject <cover; getline <cover; while ((getline l <cover) > 0) blurb = blurb l "\n" }
 	/^Subject: / { sub(/\*\*\* SUBJECT HERE \*\*\*/, ""); printf "%s%s\n", $0, subject; next }
 	$0 == "*** BLURB HERE ***" { printf "%s", blurb; next }
+	/^base-commit: / { print "Base: " base after ".  The id is that of an import." }
 	{ print }' "$letter" >"$letter.new"
 	mv "$letter.new" "$letter"
 }
@@ -469,7 +473,7 @@ do_mail()
 		n=$((n + 1))
 		dir=$n-$name
 		mkdir -p "$TMP/mail/$dir"
-		mail_posting "$TMP/mail/$dir" "$name" "$from" "${commits[last - 1]}"
+		mail_posting "$TMP/mail/$dir" "$name" "$from" "${commits[last - 1]}" "$n"
 		from=${commits[last - 1]}
 		say "build/mail/$dir: $((last - first + 1)) patches"
 	done < <(postings)
