@@ -25,6 +25,7 @@
 #include <linux/poll.h>
 #include <linux/slab.h>
 #include <linux/videodev2.h>
+#include <linux/wait_bit.h>
 
 #include <media/media-device.h>
 #include <media/v4l2-dev.h>
@@ -34,6 +35,9 @@
 #include <media/v4l2-mem2mem.h>
 #include <media/videobuf2-v4l2.h>
 #include <media/videobuf2-vmalloc.h>
+
+#include <trace/events/cdev.h>
+#include <trace/events/printk.h>
 
 #include "v4l2_kunit.h"
 
@@ -59,7 +63,7 @@ module_param(bad_drivers, bool, 0444);
 MODULE_PARM_DESC(bad_drivers,
 		 "Run the cases of suite v4l2_dev_bad, which have to make the kernel report something; one for each boot");
 
-/* Where the driver can be made to stop. */
+/* Where the driver, or the core on its way to or from it, can be stopped. */
 enum stub_op {
 	OP_OPEN,
 	OP_READ,
@@ -71,6 +75,7 @@ enum stub_op {
 	OP_RELEASE,
 	OP_SHUTDOWN,
 	OP_RUN,
+	OP_FLAGGED,		/* disconnected, nobody woken */
 	NUM_OPS
 };
 
@@ -536,6 +541,7 @@ static void stub_free(struct v4l2_device *v4l2_dev)
 	mutex_destroy(&s->lock);
 	kfree(s);
 	atomic_dec(&stubs_live);
+	wake_up_var(&stubs_live);
 }
 
 static int stub_register(struct stub *s)
@@ -775,6 +781,13 @@ static long task_drain(struct test_task *tt)
 	return 0;
 }
 
+static long task_disconnect_and_drain(struct test_task *tt)
+{
+	video_device_disconnect(tt->vdev);
+	video_device_drain(tt->vdev);
+	return 0;
+}
+
 static long task_nodes_remove(struct test_task *tt)
 {
 	v4l2_nodes_disconnect(&tt->s->v4l2_dev);
@@ -859,6 +872,39 @@ static struct test_task *start_op(struct kunit *test, struct stub *s,
 static void let_go(struct stub *s, enum stub_op op)
 {
 	complete(&s->gate[op].go);
+}
+
+/*
+ * Where the core has a tracepoint, it can be stopped as well: readers of these
+ * are protected by SRCU, so that they may sleep.
+ */
+static void probe_disconnect(void *data, dev_t dev, int in_flight)
+{
+	struct stub *s = data;
+
+	if (dev == s->vdev[0].dev.devt)
+		stub_stop(s, OP_FLAGGED);
+}
+
+/* Let a task disconnect the first node, and stop before it wakes anybody. */
+static struct test_task *start_disconnect(struct kunit *test, struct stub *s)
+{
+	struct stub_gate *gate = &s->gate[OP_FLAGGED];
+	struct test_task *tt;
+	bool inside;
+
+	if (!IS_ENABLED(CONFIG_TRACEPOINTS))
+		kunit_skip(test, "needs CONFIG_TRACEPOINTS");
+
+	WRITE_ONCE(gate->stop, true);
+	KUNIT_ASSERT_EQ(test, 0,
+			register_trace_cdev_disconnect(probe_disconnect, s));
+	tt = start_task(test, task_disconnect_and_drain, .vdev = &s->vdev[0]);
+	inside = wait_for(&gate->inside);
+	unregister_trace_cdev_disconnect(probe_disconnect, s);
+	WRITE_ONCE(gate->stop, false);
+	KUNIT_ASSERT_TRUE(test, inside);
+	return tt;
 }
 
 /* Fixture */
@@ -1207,11 +1253,25 @@ static void never_registered(struct kunit *test)
 
 static bool stubs_are(int number)
 {
-	int live;
-
 	/* DEBUG_KOBJECT_RELEASE delays the release by up to four seconds. */
-	return !poll_timeout_us(live = atomic_read(&stubs_live), live == number,
-				1000, WAIT_S * USEC_PER_SEC, false);
+	return wait_var_event_timeout(&stubs_live,
+				      atomic_read(&stubs_live) == number, WAIT);
+}
+
+static void expect_all_refused(struct kunit *test, struct file *file)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(op_params); i++) {
+		enum stub_op op = op_params[i].op;
+
+		if (op == OP_OPEN || (op == OP_COMPAT_IOCTL &&
+				      !IS_ENABLED(CONFIG_COMPAT)))
+			continue;
+		KUNIT_EXPECT_EQ_MSG(test, do_op(NULL, file, op), refused(op),
+				    "%s", op_params[i].name);
+	}
+	KUNIT_EXPECT_EQ(test, do_ioctl(file, VIDIOC_DQEVENT), -ENODEV);
 }
 
 static void __init close_after_remove(struct kunit *test)
@@ -1244,8 +1304,8 @@ static void __init close_after_remove(struct kunit *test)
 	stub_add_node(test, rebound, 0);
 	KUNIT_EXPECT_NE(test, rebound->vdev[0].minor, minor);
 	new = open_node(test, rebound, 0);
-	KUNIT_EXPECT_EQ(test, do_op(s, one, OP_READ), -ENODEV);
-	KUNIT_EXPECT_EQ(test, do_op(s, two, OP_IOCTL), -ENODEV);
+	expect_all_refused(test, one);
+	expect_all_refused(test, two);
 	KUNIT_EXPECT_EQ(test, do_op(rebound, new, OP_READ), 0);
 
 	/* The old node leads nowhere, through an inode that knew the cdev. */
@@ -1255,7 +1315,7 @@ static void __init close_after_remove(struct kunit *test)
 	close_file(test, one);
 	KUNIT_EXPECT_EQ(test, stub_calls(s, OP_RELEASE), 1);
 	KUNIT_EXPECT_EQ(test, atomic_read(&stubs_live), 2);
-	KUNIT_EXPECT_EQ(test, do_op(s, two, OP_READ), -ENODEV);
+	expect_all_refused(test, two);
 	close_file(test, two);
 	KUNIT_EXPECT_TRUE(test, stubs_are(1));
 
@@ -1347,6 +1407,84 @@ static void __init dqevent_asleep(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, mutex_is_locked(&s->lock));
 	for (node = 0; node < 2; node++)
 		KUNIT_EXPECT_EQ(test, in_flight(&s->vdev[node]), 0);
+}
+
+/* Drained before it is woken, to see that it is this that ends it */
+static void asleep_in_drain(struct kunit *test, int node, struct file *file,
+			    unsigned int cmd)
+{
+	struct stub *s = the_stub(test);
+	struct video_device *vdev = &s->vdev[node];
+	struct test_task *call, *drainer;
+
+	call = start_task(test, task_ioctl, .file = file, .cmd = cmd);
+	KUNIT_EXPECT_TRUE(test, is_asleep(call));
+	cdev_disconnect(vdev->cdev);
+	drainer = start_task(test, task_drain, .vdev = vdev);
+	KUNIT_EXPECT_TRUE(test, is_asleep(drainer));
+	KUNIT_EXPECT_TRUE(test, is_asleep(call));
+
+	remove_node(s, node, get_how(test));
+	KUNIT_ASSERT_TRUE(test, is_done(call));
+	KUNIT_EXPECT_EQ(test, call->ret, -ENODEV);
+	KUNIT_ASSERT_TRUE(test, is_done(drainer));
+	KUNIT_EXPECT_FALSE(test, mutex_is_locked(&s->lock));
+}
+
+/* With video_device.lock */
+static void dqevent_in_drain(struct kunit *test)
+{
+	if (get_how(test) == SIM)
+		kunit_skip(test, "is not drained");
+
+	asleep_in_drain(test, 0, open_node(test, the_stub(test), 0),
+			VIDIOC_DQEVENT);
+}
+
+/* and without */
+static void __init dqevent_in_drain_unlocked(struct kunit *test)
+{
+	if (get_how(test) == SIM)
+		kunit_skip(test, "is not drained");
+
+	stub_add_node(test, the_stub(test), 1);
+	asleep_in_drain(test, 1, open_node(test, the_stub(test), 1),
+			VIDIOC_DQEVENT);
+}
+
+/* Who comes second finds the flag set, but not that all are awake already. */
+static void two_disconnects(struct kunit *test)
+{
+	struct stub *s = the_stub(test);
+	struct video_device *vdev = &s->vdev[0];
+	struct test_task *sleeper, *reader, *first, *second;
+	struct file *file = open_node(test, s, 0);
+
+	sleeper = start_task(test, task_ioctl, .file = file,
+			     .cmd = VIDIOC_DQEVENT);
+	KUNIT_ASSERT_TRUE(test, is_asleep(sleeper));
+	reader = start_op(test, s, file, OP_READ);
+	first = start_disconnect(test, s);
+	KUNIT_EXPECT_TRUE(test, video_is_disconnected(vdev));
+	KUNIT_EXPECT_TRUE(test, is_asleep(sleeper));
+
+	second = start_task(test, task_disconnect_and_drain, .vdev = vdev);
+	KUNIT_ASSERT_TRUE(test, is_done(sleeper));
+	KUNIT_EXPECT_EQ(test, sleeper->ret, -ENODEV);
+	KUNIT_EXPECT_TRUE(test, is_asleep(second));
+	KUNIT_EXPECT_EQ(test, atomic_read(&s->disconnects), 1);
+
+	/* Each waits for the call that is left. */
+	let_go(s, OP_FLAGGED);
+	KUNIT_EXPECT_TRUE(test, is_asleep(first));
+	KUNIT_EXPECT_EQ(test, atomic_read(&s->disconnects), 2);
+	KUNIT_EXPECT_TRUE(test, is_asleep(second));
+	KUNIT_EXPECT_EQ(test, in_flight(vdev), 1);
+	let_go(s, OP_READ);
+	KUNIT_ASSERT_TRUE(test, is_done(first));
+	KUNIT_ASSERT_TRUE(test, is_done(second));
+	KUNIT_ASSERT_TRUE(test, is_done(reader));
+	KUNIT_EXPECT_EQ(test, reader->ret, 0);
 }
 
 /* An event that is there is of no interest any more. */
@@ -1550,32 +1688,16 @@ static void start_streaming(struct kunit *test, struct stub *s)
 
 static void vb2_asleep(struct kunit *test, unsigned int cmd)
 {
-	enum how how = get_how(test);
 	struct stub *s = the_stub(test);
-	struct video_device *vdev = &s->vdev[0];
-	struct test_task *call, *drainer;
 	struct file *file;
 
-	if (how == SIM)
+	if (get_how(test) == SIM)
 		kunit_skip(test, "its driver has to do that itself");
 
 	file = open_node(test, s, 0);
 	if (cmd == STUB_IOC_DQBUF)
 		start_streaming(test, s);
-	call = start_task(test, task_ioctl, .file = file, .cmd = cmd);
-	KUNIT_EXPECT_TRUE(test, is_asleep(call));
-
-	/* Drained before they are woken, to see that it is this that ends it */
-	cdev_disconnect(vdev->cdev);
-	drainer = start_task(test, task_drain, .vdev = vdev);
-	KUNIT_EXPECT_TRUE(test, is_asleep(drainer));
-	KUNIT_EXPECT_TRUE(test, is_asleep(call));
-
-	remove_node(s, 0, how);
-	KUNIT_ASSERT_TRUE(test, is_done(call));
-	KUNIT_EXPECT_EQ(test, call->ret, -ENODEV);
-	KUNIT_ASSERT_TRUE(test, is_done(drainer));
-	KUNIT_EXPECT_FALSE(test, mutex_is_locked(&s->lock));
+	asleep_in_drain(test, 0, file, cmd);
 
 	/* Buffers are the driver's until streaming ends. */
 	KUNIT_EXPECT_FALSE(test, list_empty(&s->bufs));
@@ -1722,6 +1844,97 @@ static void vb2_unregister(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, stub_calls(s, OP_SHUTDOWN), 1);
 	close_file(test, file);
 	KUNIT_EXPECT_EQ(test, atomic_read(&s->released_finished), 1);
+}
+
+/* The first goes on when the second is through with the removal. */
+static void disconnect_is_late(struct kunit *test)
+{
+	struct stub *s = the_stub(test);
+	struct video_device *vdev = &s->vdev[0];
+	struct test_task *first;
+	struct file *file;
+
+	file = open_node(test, s, 0);
+	start_streaming(test, s);
+	first = start_disconnect(test, s);
+	video_device_disconnect(vdev);
+	drain(test, vdev);
+	finish(test, vdev);
+	video_unregister_device(vdev);
+	let_go(s, OP_FLAGGED);
+	KUNIT_ASSERT_TRUE(test, is_done(first));
+	KUNIT_EXPECT_TRUE(test, file_fh(file)->finished);
+	KUNIT_EXPECT_EQ(test, stub_calls(s, OP_SHUTDOWN), 1);
+	KUNIT_EXPECT_FALSE(test, video_is_registered(vdev));
+	KUNIT_EXPECT_EQ(test, do_op(s, file, OP_READ), -ENODEV);
+}
+
+static const struct lock_param {
+	const char *name;
+	unsigned int cmd;
+	bool releases;			/* the lock while it sleeps */
+} lock_params[] = {
+	{ "in_driver", STUB_IOC_STOP, false },
+	{ "dqevent", VIDIOC_DQEVENT, true },
+	{ "dqbuf", STUB_IOC_DQBUF, true },
+};
+
+KUNIT_ARRAY_PARAM_DESC(lock, lock_params, name);
+
+/*
+ * Two nodes with one lock: a call sleeps in the first; in the other, one waits
+ * for the lock that the sleeper has or, if it released it, needs again.
+ */
+static void __init nodes_share_lock(struct kunit *test)
+{
+	const struct lock_param *param = test->param_value;
+	struct test_task *sleeper, *holder, *waiter, *drainer[2];
+	struct stub *s = the_stub(test);
+	struct file *file[2];
+	int i;
+
+	s->vdev[1].lock = &s->lock;
+	stub_add_node(test, s, 1);
+	for (i = 0; i < 2; i++)
+		file[i] = open_node(test, s, i);
+	if (param->cmd == STUB_IOC_DQBUF)
+		start_streaming(test, s);
+
+	if (param->releases) {
+		sleeper = start_task(test, task_ioctl, .file = file[0],
+				     .cmd = param->cmd);
+		KUNIT_ASSERT_TRUE(test, is_asleep(sleeper));
+		KUNIT_EXPECT_FALSE(test, mutex_is_locked(&s->lock));
+		holder = start_op(test, s, file[1], OP_IOCTL);
+	} else {
+		sleeper = start_op(test, s, file[0], OP_IOCTL);
+		holder = sleeper;
+	}
+	waiter = start_task(test, task_ioctl, .file = file[1],
+			    .cmd = STUB_IOC_STOP);
+	KUNIT_EXPECT_TRUE(test, is_asleep(waiter));
+
+	v4l2_nodes_disconnect(&s->v4l2_dev);
+	for (i = 0; i < 2; i++)
+		drainer[i] = start_task(test, task_drain, .vdev = &s->vdev[i]);
+	for (i = 0; i < 2; i++)
+		KUNIT_EXPECT_TRUE(test, is_asleep(drainer[i]));
+	KUNIT_EXPECT_TRUE(test, is_asleep(sleeper));
+	KUNIT_EXPECT_TRUE(test, is_asleep(waiter));
+	KUNIT_EXPECT_EQ(test, in_flight(&s->vdev[0]), 1);
+	KUNIT_EXPECT_EQ(test, in_flight(&s->vdev[1]), 1 + param->releases);
+
+	let_go(s, OP_IOCTL);
+	for (i = 0; i < 2; i++)
+		KUNIT_ASSERT_TRUE(test, is_done(drainer[i]));
+	KUNIT_ASSERT_TRUE(test, is_done(holder));
+	KUNIT_ASSERT_TRUE(test, is_done(sleeper));
+	KUNIT_ASSERT_TRUE(test, is_done(waiter));
+	KUNIT_EXPECT_EQ(test, holder->ret, 0);
+	KUNIT_EXPECT_EQ(test, sleeper->ret, param->releases ? -ENODEV : 0);
+	KUNIT_EXPECT_EQ(test, waiter->ret, -ENODEV);
+	KUNIT_EXPECT_EQ(test, stub_calls(s, OP_IOCTL), 1);
+	KUNIT_EXPECT_FALSE(test, mutex_is_locked(&s->lock));
 }
 
 /* m2m */
@@ -1929,8 +2142,11 @@ static void __init m2m_disconnect_in_close(struct kunit *test)
 	KUNIT_ASSERT_TRUE(test, is_done(closer));
 }
 
-/* Files are closed after the driver has released its m2m device. */
-static void __init m2m_late_close(struct kunit *test)
+/*
+ * Files are closed after the driver has released its m2m device. With the flaw,
+ * it takes a reference with it that is not its own, but that of a file.
+ */
+static void __init m2m_late_close_of(struct kunit *test, bool one_put_more)
 {
 	struct stub *s = the_m2m_stub(test);
 	struct file *first = open_m2m(test, s);
@@ -1945,9 +2161,16 @@ static void __init m2m_late_close(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, m2m_runs(first), 1);
 	KUNIT_EXPECT_EQ(test, m2m_runs(second), 0);
 	v4l2_m2m_put(s->m2m_dev);
+	if (one_put_more)
+		v4l2_m2m_put(s->m2m_dev);
 	s->m2m_dev = NULL;
 	close_file(test, first);
 	close_file(test, second);
+}
+
+static void __init m2m_late_close(struct kunit *test)
+{
+	m2m_late_close_of(test, false);
 }
 
 /* The last job leaves work pending that is for nobody. */
@@ -2378,6 +2601,39 @@ static void sim_then_disconnect(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, do_op(s, file, OP_OPEN), -ENODEV);
 }
 
+/* The other order: there is nothing left to pretend, nor to take back. */
+static void disconnect_then_sim(struct kunit *test)
+{
+	struct stub *s = the_stub(test);
+	struct video_device *vdev = &s->vdev[0];
+	struct file *file = open_node(test, s, 0);
+	struct test_task *call, *drainer;
+
+	call = start_op(test, s, file, OP_READ);
+	video_device_disconnect(vdev);
+	drainer = start_task(test, task_drain, .vdev = vdev);
+	KUNIT_EXPECT_TRUE(test, is_asleep(drainer));
+	video_device_sim_disconnect(vdev);
+	KUNIT_EXPECT_TRUE(test, is_asleep(drainer));
+	KUNIT_EXPECT_TRUE(test, cdev_is_disconnected(vdev->cdev));
+	expect_all_refused(test, file);
+	video_device_sim_reconnect(vdev);
+	KUNIT_EXPECT_TRUE(test, video_is_disconnected(vdev));
+	expect_all_refused(test, file);
+	KUNIT_EXPECT_EQ(test, do_op(s, file, OP_OPEN), -ENODEV);
+	KUNIT_EXPECT_EQ(test, in_flight(vdev), 1);
+	let_go(s, OP_READ);
+	KUNIT_ASSERT_TRUE(test, is_done(drainer));
+	KUNIT_ASSERT_TRUE(test, is_done(call));
+	KUNIT_EXPECT_EQ(test, call->ret, 0);
+
+	video_device_sim_disconnect(vdev);
+	finish(test, vdev);
+	video_unregister_device(vdev);
+	KUNIT_EXPECT_FALSE(test, video_is_registered(vdev));
+	expect_all_refused(test, file);
+}
+
 /* What a driver must not register: a node that is in use, or in devm memory. */
 
 static void __init register_again(struct kunit *test)
@@ -2580,6 +2836,24 @@ static void __init all_is_freed(struct kunit *test)
 
 enum flaw { NO_FLAW, NO_WAKE, NO_DRAIN, DEVM_STATE };
 
+static DECLARE_COMPLETION(stall_seen);
+
+static void probe_console(void *data, const char *buf, size_t len)
+{
+	if (strnstr(buf, "removal waits for 1 calls", len))
+		complete(&stall_seen);
+}
+
+/* It is said that the remover waits, and for as long as the sleeper sleeps. */
+static void expect_stall(struct kunit *test, struct stub *s,
+			 struct test_task *remover)
+{
+	KUNIT_EXPECT_TRUE(test, wait_for(&stall_seen));
+	unregister_trace_console(probe_console, NULL);
+	KUNIT_EXPECT_TRUE(test, is_asleep(remover));
+	video_device_disconnect(&s->vdev[0]);
+}
+
 static long task_remove(struct test_task *tt)
 {
 	struct video_device *vdev = &tt->s->vdev[0];
@@ -2616,14 +2890,14 @@ static void __init removal_of(struct kunit *test, enum flaw flaw)
 	KUNIT_ASSERT_TRUE(test, is_asleep(sleeper));
 	reader = start_op(test, s, file, OP_READ);
 
+	if (flaw == NO_WAKE)
+		register_trace_console(probe_console, NULL);
 	remover = start_task(test, task_remove, .s = s, .cmd = flaw);
 	KUNIT_EXPECT_EQ(test, is_asleep(remover), flaw != NO_DRAIN);
 	let_go(s, OP_READ);
 	KUNIT_ASSERT_TRUE(test, is_done(reader));
-	if (flaw == NO_WAKE) {
-		KUNIT_EXPECT_FALSE(test, is_done(remover));
-		video_device_disconnect(&s->vdev[0]);
-	}
+	if (flaw == NO_WAKE)
+		expect_stall(test, s, remover);
 	KUNIT_ASSERT_TRUE(test, is_done(remover));
 	KUNIT_ASSERT_TRUE(test, is_done(sleeper));
 	KUNIT_EXPECT_EQ(test, sleeper->ret, -ENODEV);
@@ -2652,6 +2926,9 @@ static struct kunit_case __refdata v4l2_dev_cases[] = {
 	KUNIT_CASE(never_registered),
 	KUNIT_CASE(close_after_remove),
 	KUNIT_CASE_PARAM(dqevent_asleep, how_gen_params),
+	KUNIT_CASE_PARAM(dqevent_in_drain, how_gen_params),
+	KUNIT_CASE_PARAM(dqevent_in_drain_unlocked, how_gen_params),
+	KUNIT_CASE(two_disconnects),
 	KUNIT_CASE_PARAM(dqevent_pending, how_gen_params),
 	KUNIT_CASE_PARAM(poll_asleep, how_gen_params),
 	KUNIT_CASE(poll_about_to_sleep),
@@ -2662,6 +2939,8 @@ static struct kunit_case __refdata v4l2_dev_cases[] = {
 	KUNIT_CASE(vb2_connected_again),
 	KUNIT_CASE(vb2_wait_for_hardware),
 	KUNIT_CASE(vb2_unregister),
+	KUNIT_CASE(disconnect_is_late),
+	KUNIT_CASE_PARAM(nodes_share_lock, lock_gen_params),
 	KUNIT_CASE_PARAM(m2m_dqbuf_asleep, m2m_gen_params),
 	KUNIT_CASE(m2m_disconnect_job),
 	KUNIT_CASE(m2m_finish),
@@ -2682,6 +2961,7 @@ static struct kunit_case __refdata v4l2_dev_cases[] = {
 	KUNIT_CASE_PARAM(quiesce_and_remove, quiesce_gen_params),
 	KUNIT_CASE(sim_disconnect),
 	KUNIT_CASE(sim_then_disconnect),
+	KUNIT_CASE(disconnect_then_sim),
 	KUNIT_CASE(register_again),
 	KUNIT_CASE(register_while_open),
 	KUNIT_CASE(devm_memory),
@@ -2722,6 +3002,8 @@ static void __init v4l2_bad_exit(struct kunit *test)
 /* cdev_drain() waits, and says for what. */
 static void __init no_wake(struct kunit *test)
 {
+	if (!IS_ENABLED(CONFIG_TRACEPOINTS))
+		kunit_skip(test, "needs CONFIG_TRACEPOINTS");
 	removal_of(test, NO_WAKE);
 }
 
@@ -2746,23 +3028,14 @@ static void __init devm_state(struct kunit *test)
 	KUNIT_EXPECT_NE(test, t->base.taint, get_taint());
 }
 
-/* Without the reference that the file has, which m2m_late_close() needs. */
+/* Without a reference that the files have in m2m_late_close() */
 static void __init m2m_freed_early(struct kunit *test)
 {
 	struct v4l2_test *t = test->priv;
-	struct v4l2_m2m_dev *m2m_dev;
-	struct file *file;
-	struct stub *s;
 
 	if (!IS_ENABLED(CONFIG_KASAN))
 		kunit_skip(test, "needs CONFIG_KASAN");
-	s = the_m2m_stub(test);
-	file = open_m2m(test, s);
-	m2m_dev = s->m2m_dev;
-	s->m2m_dev = NULL;
-	v4l2_m2m_release(m2m_dev);
-	v4l2_m2m_put(m2m_dev);
-	close_file(test, file);
+	m2m_late_close_of(test, true);
 	KUNIT_EXPECT_NE(test, t->base.taint, get_taint());
 }
 

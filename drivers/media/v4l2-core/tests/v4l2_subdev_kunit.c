@@ -17,6 +17,7 @@
 #include <linux/poll.h>
 #include <linux/property.h>
 #include <linux/slab.h>
+#include <linux/wait_bit.h>
 
 #include <media/v4l2-async.h>
 #include <media/v4l2-ctrls.h>
@@ -183,6 +184,7 @@ static void bridge_release(struct v4l2_device *v4l2_dev)
 {
 	kfree(container_of(v4l2_dev, struct bridge, v4l2_dev));
 	atomic_dec(&bridges_live);
+	wake_up_var(&bridges_live);
 }
 
 static int bridge_bound(struct v4l2_async_notifier *nf, struct v4l2_subdev *sd,
@@ -684,12 +686,11 @@ static void __init async_call_by_bridge(struct kunit *test)
 /* The last case: nothing of the others is left. */
 static void all_is_freed(struct kunit *test)
 {
-	int live;
-
 	/* DEBUG_KOBJECT_RELEASE delays the release by up to four seconds. */
-	poll_timeout_us(live = atomic_read(&bridges_live), !live, 1000,
-			WAIT_S * USEC_PER_SEC, false);
-	KUNIT_EXPECT_EQ(test, live, 0);
+	KUNIT_EXPECT_TRUE(test,
+			  wait_var_event_timeout(&bridges_live,
+						 !atomic_read(&bridges_live),
+						 WAIT));
 }
 
 static struct kunit_case __refdata v4l2_subdev_cases[] = {
