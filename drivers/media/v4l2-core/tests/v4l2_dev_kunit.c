@@ -38,6 +38,7 @@
 
 #include <trace/events/cdev.h>
 #include <trace/events/printk.h>
+#include <trace/events/v4l2.h>
 
 #include "v4l2_kunit.h"
 
@@ -48,7 +49,7 @@
 
 #define POLL_GONE	(EPOLLERR | EPOLLHUP | EPOLLPRI)
 
-/* None of these has an argument, so that no user memory is needed. */
+/* Most of these have no argument, so that no user memory is needed. */
 #define STUB_IOC_STOP		_IO('V', BASE_VIDIOC_PRIVATE + 0)
 #define STUB_IOC_DQBUF		_IO('V', BASE_VIDIOC_PRIVATE + 1)
 #define STUB_IOC_VB2_READ	_IO('V', BASE_VIDIOC_PRIVATE + 2)
@@ -57,6 +58,8 @@
 #define STUB_IOC_DRAIN		_IO('V', BASE_VIDIOC_PRIVATE + 5)
 #define STUB_IOC_M2M_CAPTURE	_IO('V', BASE_VIDIOC_PRIVATE + 6)
 #define STUB_IOC_M2M_OUTPUT	_IO('V', BASE_VIDIOC_PRIVATE + 7)
+#define STUB_IOC_SET		_IOW('V', BASE_VIDIOC_PRIVATE + 9, int)
+#define STUB_IOC_GET		_IOR('V', BASE_VIDIOC_PRIVATE + 10, int)
 
 static bool bad_drivers;
 module_param(bad_drivers, bool, 0444);
@@ -76,6 +79,7 @@ enum stub_op {
 	OP_SHUTDOWN,
 	OP_RUN,
 	OP_FLAGGED,		/* disconnected, nobody woken */
+	OP_RETURNED,		/* the driver has, the call is counted still */
 	NUM_OPS
 };
 
@@ -97,6 +101,7 @@ struct stub {
 	struct list_head bufs;
 	struct stub_gate gate[NUM_OPS];
 	int open_error;
+	int value;			/* of STUB_IOC_SET, read and write */
 	int *regs;			/* of the hardware, until remove() */
 	int *devm;			/* until remove(), used by release() */
 	atomic_t released_finished;
@@ -252,14 +257,20 @@ static ssize_t stub_read(struct file *file, char __user *buf, size_t size,
 
 	stub_stop(s, OP_READ);
 	stub_use(s->regs);
-	return 0;
+	if (size && copy_to_user(buf, &s->value, sizeof(s->value)))
+		return -EFAULT;
+	return size;
 }
 
 static ssize_t stub_write(struct file *file, const char __user *buf,
 			  size_t size, loff_t *pos)
 {
-	stub_stop(video_drvdata(file), OP_WRITE);
-	return 0;
+	struct stub *s = video_drvdata(file);
+
+	stub_stop(s, OP_WRITE);
+	if (size && copy_from_user(&s->value, buf, sizeof(s->value)))
+		return -EFAULT;
+	return size;
 }
 
 static __poll_t stub_poll(struct file *file, struct poll_table_struct *wait)
@@ -322,12 +333,32 @@ static long stub_default(struct file *file, void *priv, bool valid_prio,
 	case STUB_IOC_DRAIN:
 		video_device_drain(vdev);
 		return 0;
+	case STUB_IOC_SET:
+		stub_stop(s, OP_IOCTL);
+		s->value = *(int *)arg;
+		return 0;
+	case STUB_IOC_GET:
+		stub_stop(s, OP_IOCTL);
+		*(int *)arg = s->value;
+		return 0;
 	}
 	return -ENOTTY;
 }
 
 static int stub_log_status(struct file *file, void *priv)
 {
+	return 0;
+}
+
+/* Only for the core to take the type of a buffer for valid */
+static int stub_g_fmt(struct file *file, void *priv, struct v4l2_format *fmt)
+{
+	return 0;
+}
+
+static int stub_dqbuf(struct file *file, void *priv, struct v4l2_buffer *buf)
+{
+	stub_stop(video_drvdata(file), OP_IOCTL);
 	return 0;
 }
 
@@ -340,6 +371,8 @@ static int stub_subscribe_event(struct v4l2_fh *fh,
 static const struct v4l2_ioctl_ops stub_ioctl_ops = {
 	.vidioc_default = stub_default,
 	.vidioc_log_status = stub_log_status,
+	.vidioc_g_fmt_vid_cap = stub_g_fmt,
+	.vidioc_dqbuf = stub_dqbuf,
 	.vidioc_subscribe_event = stub_subscribe_event,
 	.vidioc_unsubscribe_event = v4l2_event_unsubscribe,
 };
@@ -775,6 +808,30 @@ static long task_close(struct test_task *tt)
 	return 0;
 }
 
+static long user_read(struct test_task *tt, unsigned long addr)
+{
+	loff_t pos = 0;
+
+	return vfs_read(tt->file, (char __user *)addr, sizeof(int), &pos);
+}
+
+static long task_user_read(struct test_task *tt)
+{
+	return user_call(tt, user_read);
+}
+
+static long user_write(struct test_task *tt, unsigned long addr)
+{
+	loff_t pos = 0;
+
+	return vfs_write(tt->file, (char __user *)addr, sizeof(int), &pos);
+}
+
+static long task_user_write(struct test_task *tt)
+{
+	return user_call(tt, user_write);
+}
+
 static long task_drain(struct test_task *tt)
 {
 	video_device_drain(tt->vdev);
@@ -886,6 +943,14 @@ static void probe_disconnect(void *data, dev_t dev, int in_flight)
 		stub_stop(s, OP_FLAGGED);
 }
 
+static void probe_dqbuf(void *data, int minor, struct v4l2_buffer *buf)
+{
+	struct stub *s = data;
+
+	if (minor == s->vdev[0].minor)
+		stub_stop(s, OP_RETURNED);
+}
+
 /* Let a task disconnect the first node, and stop before it wakes anybody. */
 static struct test_task *start_disconnect(struct kunit *test, struct stub *s)
 {
@@ -902,6 +967,33 @@ static struct test_task *start_disconnect(struct kunit *test, struct stub *s)
 	tt = start_task(test, task_disconnect_and_drain, .vdev = &s->vdev[0]);
 	inside = wait_for(&gate->inside);
 	unregister_trace_cdev_disconnect(probe_disconnect, s);
+	WRITE_ONCE(gate->stop, false);
+	KUNIT_ASSERT_TRUE(test, inside);
+	return tt;
+}
+
+/* Let a task call the driver, and stop when it has returned from there. */
+static struct test_task *start_return(struct kunit *test, struct stub *s,
+				      struct file *file)
+{
+	struct stub_gate *gate = &s->gate[OP_RETURNED];
+	struct v4l2_buffer *buf;
+	struct user_page *user;
+	struct test_task *tt;
+	bool inside;
+
+	if (!IS_ENABLED(CONFIG_TRACEPOINTS))
+		kunit_skip(test, "needs CONFIG_TRACEPOINTS");
+
+	user = create_user_page(test);
+	buf = page_address(user->page);
+	buf->type = V4L2_BUF_TYPE_VIDEO_CAPTURE;
+	WRITE_ONCE(gate->stop, true);
+	KUNIT_ASSERT_EQ(test, register_trace_v4l2_dqbuf(probe_dqbuf, s), 0);
+	tt = start_task(test, task_user_ioctl, .file = file, .user = user,
+			.cmd = VIDIOC_DQBUF);
+	inside = wait_for(&gate->inside);
+	unregister_trace_v4l2_dqbuf(probe_dqbuf, s);
 	WRITE_ONCE(gate->stop, false);
 	KUNIT_ASSERT_TRUE(test, inside);
 	return tt;
@@ -1040,6 +1132,34 @@ static void drain_waits_for_call(struct kunit *test)
 
 	/* None of the refused calls has come to the driver. */
 	KUNIT_EXPECT_EQ(test, stub_calls(s, op), op == OP_OPEN ? opens + 2 : 2);
+	KUNIT_EXPECT_EQ(test, in_flight(vdev), 0);
+}
+
+/* The driver has returned, but what called it has not done so yet. */
+static void drain_waits_for_return(struct kunit *test)
+{
+	struct stub *s = the_stub(test);
+	struct video_device *vdev = &s->vdev[0];
+	struct test_task *call, *drainer;
+	struct file *file;
+
+	file = open_node(test, s, 0);
+	call = start_return(test, s, file);
+	KUNIT_EXPECT_EQ(test, stub_calls(s, OP_IOCTL), 1);
+	KUNIT_EXPECT_FALSE(test, mutex_is_locked(&s->lock));
+	KUNIT_EXPECT_EQ(test, in_flight(vdev), 1);
+	cdev_disconnect(vdev->cdev);
+	KUNIT_EXPECT_EQ(test, in_flight(vdev), 1);
+	video_device_disconnect(vdev);
+	KUNIT_EXPECT_TRUE(test, is_asleep(call));
+	drainer = start_task(test, task_drain, .vdev = vdev);
+	KUNIT_EXPECT_TRUE(test, is_asleep(drainer));
+	KUNIT_EXPECT_EQ(test, in_flight(vdev), 1);
+
+	let_go(s, OP_RETURNED);
+	KUNIT_ASSERT_TRUE(test, is_done(drainer));
+	KUNIT_ASSERT_TRUE(test, is_done(call));
+	KUNIT_EXPECT_EQ(test, call->ret, 0);
 	KUNIT_EXPECT_EQ(test, in_flight(vdev), 0);
 }
 
@@ -2819,6 +2939,181 @@ static void __init register_in_devm(struct kunit *test)
 	devm_kfree(owner, devm);
 }
 
+/*
+ * User memory: what a page fault waits for is up to userspace, so that removal
+ * must not wait for it where it need not.
+ */
+
+enum point { BEFORE_FLAG, BEFORE_WAKE, BEFORE_DRAIN, IN_DRAIN, REMOVED };
+
+static const struct fault_param {
+	const char *name;
+	unsigned int cmd;
+	enum point end;			/* of the fault */
+} fault_params[] = {
+	{ "copy_in_before_flag", STUB_IOC_SET, BEFORE_FLAG },
+	{ "copy_in_before_wake", STUB_IOC_SET, BEFORE_WAKE },
+	{ "copy_in_before_drain", STUB_IOC_SET, BEFORE_DRAIN },
+	{ "copy_in_in_drain", STUB_IOC_SET, IN_DRAIN },
+	{ "copy_in_removed", STUB_IOC_SET, REMOVED },
+	{ "copy_out_before_flag", STUB_IOC_GET, BEFORE_FLAG },
+	{ "copy_out_before_wake", STUB_IOC_GET, BEFORE_WAKE },
+	{ "copy_out_before_drain", STUB_IOC_GET, BEFORE_DRAIN },
+	{ "copy_out_in_drain", STUB_IOC_GET, IN_DRAIN },
+	{ "copy_out_removed", STUB_IOC_GET, REMOVED },
+};
+
+KUNIT_ARRAY_PARAM_DESC(fault, fault_params, name);
+
+/* An ioctl is not counted while it copies. */
+static void __init user_fault_in_ioctl(struct kunit *test)
+{
+	const struct fault_param *param = test->param_value;
+	struct user_page *user = create_user_page(test);
+	int *value = page_address(user->page);
+	struct test_task *call, *reader, *drainer;
+	bool in = param->cmd == STUB_IOC_SET;
+	struct stub *s = the_stub(test);
+	struct video_device *vdev = &s->vdev[0];
+	struct file *file;
+
+	file = open_node(test, s, 0);
+	s->value = 1;
+	*value = 2;
+	/* for the drain to have something to wait for */
+	reader = start_op(test, s, file, OP_READ);
+	call = start_user_fault(test, task_user_ioctl, .file = file,
+				.user = user, .cmd = param->cmd);
+	KUNIT_EXPECT_EQ(test, stub_calls(s, OP_IOCTL), in ? 0 : 1);
+	KUNIT_EXPECT_EQ(test, in_flight(vdev), 1);
+	if (param->end == BEFORE_FLAG)
+		end_user_fault(test, call);
+	cdev_disconnect(vdev->cdev);
+	if (param->end == BEFORE_WAKE)
+		end_user_fault(test, call);
+	video_device_disconnect(vdev);
+	if (param->end == BEFORE_DRAIN)
+		end_user_fault(test, call);
+	drainer = start_task(test, task_drain, .vdev = vdev);
+	KUNIT_EXPECT_TRUE(test, is_asleep(drainer));
+	if (param->end == IN_DRAIN)
+		end_user_fault(test, call);
+	KUNIT_EXPECT_TRUE(test, is_asleep(drainer));
+	let_go(s, OP_READ);
+	KUNIT_ASSERT_TRUE(test, is_done(reader));
+	KUNIT_ASSERT_TRUE(test, is_done(drainer));
+	if (param->end == REMOVED) {
+		finish(test, vdev);
+		stub_unlink_nodes(s);
+		stub_remove(test->priv, s);
+		end_user_fault(test, call);
+	}
+
+	if (in && param->end > BEFORE_FLAG) {
+		KUNIT_EXPECT_EQ(test, call->ret, -ENODEV);
+		KUNIT_EXPECT_EQ(test, stub_calls(s, OP_IOCTL), 0);
+		KUNIT_EXPECT_EQ(test, s->value, 1);
+	} else {
+		KUNIT_EXPECT_EQ(test, call->ret, 0);
+		KUNIT_EXPECT_EQ(test, stub_calls(s, OP_IOCTL), 1);
+		KUNIT_EXPECT_EQ(test, s->value, *value);
+		KUNIT_EXPECT_EQ(test, s->value, in ? 2 : 1);
+	}
+}
+
+/* A copy that would begin after removal does not: its fault is never seen. */
+static void user_memory_untouched(struct kunit *test)
+{
+	struct user_page *user = create_user_page(test);
+	struct stub *s = the_stub(test);
+	struct file *file = open_node(test, s, 0);
+	struct test_task *call;
+	int i;
+
+	WRITE_ONCE(user->stop, true);
+	cdev_disconnect(s->vdev[0].cdev);
+	for (i = 0; i < 2; i++) {
+		call = start_task(test, task_user_ioctl, .file = file,
+				  .user = user,
+				  .cmd = i ? STUB_IOC_GET : STUB_IOC_SET);
+		KUNIT_ASSERT_TRUE(test, is_done(call));
+		KUNIT_EXPECT_EQ(test, call->ret, -ENODEV);
+	}
+	KUNIT_EXPECT_FALSE(test, completion_done(&user->inside));
+}
+
+/* The driver stops, not the copy: that begins when removal is over. */
+static void user_fault_begins_late(struct kunit *test)
+{
+	struct user_page *user = create_user_page(test);
+	int *value = page_address(user->page);
+	struct stub *s = the_stub(test);
+	struct video_device *vdev = &s->vdev[0];
+	struct test_task *call, *drainer;
+	struct file *file;
+
+	file = open_node(test, s, 0);
+	s->value = 1;
+	WRITE_ONCE(s->gate[OP_IOCTL].stop, true);
+	WRITE_ONCE(user->stop, true);
+	call = start_task(test, task_user_ioctl, .file = file, .user = user,
+			  .cmd = STUB_IOC_GET);
+	KUNIT_ASSERT_TRUE(test, wait_for(&s->gate[OP_IOCTL].inside));
+	video_device_disconnect(vdev);
+	drainer = start_task(test, task_drain, .vdev = vdev);
+	KUNIT_EXPECT_TRUE(test, is_asleep(drainer));
+	KUNIT_EXPECT_FALSE(test, completion_done(&user->inside));
+	let_go(s, OP_IOCTL);
+	KUNIT_ASSERT_TRUE(test, is_done(drainer));
+	KUNIT_ASSERT_TRUE(test, wait_for(&user->inside));
+	finish(test, vdev);
+	video_unregister_device(vdev);
+	end_user_fault(test, call);
+	KUNIT_EXPECT_EQ(test, call->ret, 0);
+	KUNIT_EXPECT_EQ(test, *value, 1);
+}
+
+static const struct copy_param {
+	const char *name;
+	long (*fn)(struct test_task *tt);
+	enum stub_op op;
+} copy_params[] = {
+	{ "read", task_user_read, OP_READ },
+	{ "write", task_user_write, OP_WRITE },
+};
+
+KUNIT_ARRAY_PARAM_DESC(copy, copy_params, name);
+
+/* Where it is the driver that copies, the fault is part of the call. */
+static void user_fault_in_driver(struct kunit *test)
+{
+	const struct copy_param *param = test->param_value;
+	struct user_page *user = create_user_page(test);
+	int *value = page_address(user->page);
+	struct stub *s = the_stub(test);
+	struct video_device *vdev = &s->vdev[0];
+	struct test_task *call, *drainer;
+	struct file *file;
+
+	file = open_node(test, s, 0);
+	s->value = 1;
+	*value = 2;
+	call = start_user_fault(test, param->fn, .file = file, .user = user);
+	KUNIT_EXPECT_EQ(test, stub_calls(s, param->op), 1);
+	KUNIT_EXPECT_EQ(test, in_flight(vdev), 1);
+	cdev_disconnect(vdev->cdev);
+	video_device_disconnect(vdev);
+	KUNIT_EXPECT_TRUE(test, is_asleep(call));
+	drainer = start_task(test, task_drain, .vdev = vdev);
+	KUNIT_EXPECT_TRUE(test, is_asleep(drainer));
+	KUNIT_EXPECT_EQ(test, in_flight(vdev), 1);
+	end_user_fault(test, call);
+	KUNIT_ASSERT_TRUE(test, is_done(drainer));
+	KUNIT_EXPECT_EQ(test, call->ret, sizeof(int));
+	KUNIT_EXPECT_EQ(test, s->value, *value);
+	KUNIT_EXPECT_EQ(test, s->value, param->op == OP_WRITE ? 2 : 1);
+}
+
 /* The last case: what all of them allocated was freed, and freed once. */
 static void __init all_is_freed(struct kunit *test)
 {
@@ -2915,6 +3210,7 @@ static void __init removal(struct kunit *test)
 
 static struct kunit_case __refdata v4l2_dev_cases[] = {
 	KUNIT_CASE_PARAM(drain_waits_for_call, op_gen_params),
+	KUNIT_CASE(drain_waits_for_return),
 	KUNIT_CASE_PARAM(unregister_does_not_wait, op_gen_params),
 	KUNIT_CASE(compat_ioctl_of_core),
 	KUNIT_CASE(ioctl_waiting_for_lock),
@@ -2966,6 +3262,10 @@ static struct kunit_case __refdata v4l2_dev_cases[] = {
 	KUNIT_CASE(register_while_open),
 	KUNIT_CASE(devm_memory),
 	KUNIT_CASE_PARAM(register_in_devm, devm_gen_params),
+	KUNIT_CASE_PARAM(user_fault_in_ioctl, fault_gen_params),
+	KUNIT_CASE(user_memory_untouched),
+	KUNIT_CASE(user_fault_begins_late),
+	KUNIT_CASE_PARAM(user_fault_in_driver, copy_gen_params),
 	KUNIT_CASE(removal),
 	KUNIT_CASE(all_is_freed),
 	{}

@@ -10,14 +10,18 @@
 
 #include <kunit/test.h>
 
+#include <linux/anon_inodes.h>
 #include <linux/completion.h>
 #include <linux/debug_locks.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/iopoll.h>
 #include <linux/kthread.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
 #include <linux/panic.h>
 #include <linux/sched.h>
+#include <linux/sched/mm.h>
 #include <linux/sched/task.h>
 
 #include <media/v4l2-fh.h>
@@ -33,6 +37,15 @@ struct stub;
 struct v4l2_subdev;
 struct video_device;
 
+/* User memory, which the task that copies from or to it can be stopped in. */
+struct user_page {
+	struct file *file;		/* what is mapped */
+	struct page *page;
+	bool stop;
+	struct completion inside;
+	struct completion go;
+};
+
 /* A task that makes a call, or a step of the removal. */
 struct test_task {
 	long (*fn)(struct test_task *tt);
@@ -41,6 +54,7 @@ struct test_task {
 	struct v4l2_subdev *sd;
 	struct video_device *vdev;
 	struct file *file;
+	struct user_page *user;
 	int op;
 	unsigned int cmd;
 	struct task_struct *task;
@@ -54,6 +68,7 @@ struct test_base {
 	struct test_task task[MAX_TASKS];
 	int num_tasks;
 	struct file *file[MAX_FILES];
+	struct user_page user;
 	unsigned long taint;
 	int debug_locks;
 };
@@ -132,6 +147,8 @@ static bool tasks_are_done(struct kunit *test)
 	struct test_base *t = test->priv;
 	int i;
 
+	if (t->user.page)
+		complete_all(&t->user.go);
 	for (i = 0; i < t->num_tasks; i++) {
 		if (!is_done(&t->task[i])) {
 			KUNIT_FAIL(test, "%s hangs, leaking its memory",
@@ -180,11 +197,124 @@ static void close_files(struct test_base *t)
 	for (i = 0; i < MAX_FILES; i++)
 		if (t->file[i])
 			__fput_sync(t->file[i]);
+	if (t->user.page)
+		put_page(t->user.page);
 }
 
 static struct v4l2_fh *file_fh(struct file *file)
 {
 	return file_to_v4l2_fh(file);
+}
+
+/* User memory */
+
+static vm_fault_t user_page_fault(struct vm_fault *vmf)
+{
+	struct user_page *user = vmf->vma->vm_private_data;
+
+	if (READ_ONCE(user->stop)) {
+		complete(&user->inside);
+		wait_to_go(&user->go);
+	}
+	get_page(user->page);
+	vmf->page = user->page;
+	return 0;
+}
+
+static const struct vm_operations_struct user_page_vm_ops = {
+	.fault = user_page_fault,
+};
+
+static int user_page_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	vma->vm_private_data = file->private_data;
+	vma->vm_ops = &user_page_vm_ops;
+	return 0;
+}
+
+static const struct file_operations user_page_fops = {
+	.mmap = user_page_mmap,
+};
+
+/* One for each case; its first use by a task is a page fault. */
+static struct user_page *create_user_page(struct kunit *test)
+{
+	struct test_base *t = test->priv;
+	struct user_page *user = &t->user;
+
+	if (!IS_ENABLED(CONFIG_MMU))
+		kunit_skip(test, "needs CONFIG_MMU");
+
+	init_completion(&user->inside);
+	init_completion(&user->go);
+	user->page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	KUNIT_ASSERT_NOT_NULL(test, user->page);
+	user->file = anon_inode_getfile("v4l2_kunit", &user_page_fops, user,
+					O_RDWR);
+	remember_file(test, user->file);
+	return user;
+}
+
+/* Makes a call with user memory, in a task that has none yet. */
+static long user_call(struct test_task *tt,
+		      long (*fn)(struct test_task *tt, unsigned long addr))
+{
+	struct mm_struct *mm;
+	unsigned long addr;
+	long ret;
+
+	ret = kunit_attach_mm();
+	if (ret)
+		return ret;
+	addr = vm_mmap(tt->user->file, 0, PAGE_SIZE, PROT_READ | PROT_WRITE,
+		       MAP_SHARED, 0);
+	if (IS_ERR_VALUE(addr)) {
+		ret = addr;
+	} else {
+		ret = fn(tt, addr);
+		vm_munmap(addr, PAGE_SIZE);
+	}
+
+	/* It would not drop the reference of kthread_use_mm() when it ends. */
+	mm = current->mm;
+	kthread_unuse_mm(mm);
+	mmput(mm);
+	return ret;
+}
+
+static long user_ioctl(struct test_task *tt, unsigned long addr)
+{
+	return tt->file->f_op->unlocked_ioctl(tt->file, tt->cmd, addr);
+}
+
+static long task_user_ioctl(struct test_task *tt)
+{
+	return user_call(tt, user_ioctl);
+}
+
+/* Let a task make a call, and stop in the copy from or to user memory. */
+static struct test_task *start_fault(struct kunit *test,
+				     long (*fn)(struct test_task *tt),
+				     const struct test_task *args)
+{
+	struct user_page *user = args->user;
+	struct test_task *tt;
+
+	WRITE_ONCE(user->stop, true);
+	tt = start(test, fn, args, "user_fault");
+	KUNIT_ASSERT_TRUE(test, wait_for(&user->inside));
+	WRITE_ONCE(user->stop, false);
+	return tt;
+}
+
+#define start_user_fault(test, fn, ...) \
+	start_fault(test, fn, &(struct test_task){ __VA_ARGS__ })
+
+static void end_user_fault(struct kunit *test, struct test_task *tt)
+{
+	KUNIT_EXPECT_TRUE(test, is_asleep(tt));
+	complete(&tt->user->go);
+	KUNIT_ASSERT_TRUE(test, is_done(tt));
 }
 
 /* Reports of the kernel */

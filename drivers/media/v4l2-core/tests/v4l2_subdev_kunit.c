@@ -32,6 +32,8 @@
 
 /* Has no argument, so that no user memory is needed. */
 #define SENSOR_IOC	_IO('V', BASE_VIDIOC_PRIVATE + 0)
+#define SENSOR_IOC_SET	_IOW('V', BASE_VIDIOC_PRIVATE + 1, int)
+#define SENSOR_IOC_GET	_IOR('V', BASE_VIDIOC_PRIVATE + 2, int)
 
 /* The order in which things happen to a sensor */
 struct sensor_log {
@@ -98,6 +100,8 @@ static void sensor_stop(struct v4l2_subdev *sd)
 static long sensor_ioctl(struct v4l2_subdev *sd, unsigned int cmd, void *arg)
 {
 	sensor_stop(sd);
+	if (cmd == SENSOR_IOC_GET)
+		*(int *)arg = 1;
 	return 0;
 }
 
@@ -499,6 +503,43 @@ static void __init call_in_progress(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, log->released, 4);
 }
 
+static const struct fault_param {
+	const char *name;
+	unsigned int cmd;
+} fault_params[] = {
+	{ "copy_in", SENSOR_IOC_SET },
+	{ "copy_out", SENSOR_IOC_GET },
+};
+
+KUNIT_ARRAY_PARAM_DESC(fault, fault_params, name);
+
+/* Nobody waits for a page fault, and nothing of the sensor is used after it. */
+static void __init user_fault(struct kunit *test)
+{
+	const struct fault_param *param = test->param_value;
+	struct user_page *user = create_user_page(test);
+	int *value = page_address(user->page);
+	bool in = param->cmd == SENSOR_IOC_SET;
+	struct sd_test *t = test->priv;
+	struct test_task *call, *remover;
+	struct sensor *s;
+	struct file *file;
+
+	add_pair(test, 0);
+	s = t->sensor[0];
+	file = open_node(test, s);
+	call = start_user_fault(test, task_user_ioctl, .file = file,
+				.user = user, .cmd = param->cmd);
+	KUNIT_EXPECT_EQ(test, atomic_read(&s->calls), in ? 0 : 1);
+	remover = start_task(test, task_unregister, .sd = &s->sd);
+	KUNIT_ASSERT_TRUE(test, is_done(remover));
+	sensor_free(t, 0);
+	bridge_remove(t, 0);
+	end_user_fault(test, call);
+	KUNIT_EXPECT_EQ(test, call->ret, in ? -ENODEV : 0);
+	KUNIT_EXPECT_EQ(test, *value, in ? 0 : 1);
+}
+
 /* What the driver of the bridge finished is not finished again. */
 static void __init finished_by_bridge(struct kunit *test)
 {
@@ -697,6 +738,7 @@ static struct kunit_case __refdata v4l2_subdev_cases[] = {
 	KUNIT_CASE(close_after_free),
 	KUNIT_CASE(close_before),
 	KUNIT_CASE(call_in_progress),
+	KUNIT_CASE_PARAM(user_fault, fault_gen_params),
 	KUNIT_CASE(finished_by_bridge),
 	KUNIT_CASE(rebind_bridge),
 	KUNIT_CASE(register_nodes_fails),
