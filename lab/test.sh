@@ -70,7 +70,7 @@ kunit_parse() { python3 "$TREE/tools/testing/kunit/kunit.py" parse "$1" >"$2" 2>
 
 do_kunit()	# FLAVOUR
 {
-	local f=$1 log=$LOGS/kunit-$1 c expect param controls='cdev_lockdep|v4l2_dev_bad'
+	local f=$1 log=$LOGS/kunit-$1 c expect param controls='cdev_lockdep|v4l2_dev_bad|v4l2_dev_lockdep'
 	step "KUnit, $f"
 	try "kunit $f: kernel" kernel "$f" || return 0
 	# the console is judged by run.sh, the report in it by kunit.py
@@ -91,6 +91,7 @@ do_kunit()	# FLAVOUR
 	while IFS=$'\t' read -r _ c; do
 		case $c in
 		cdev_lockdep.*)	expect='possible (circular|recursive) locking' param=cdev_kunit.lockdep_reports ;;
+		v4l2_dev_lockdep.*)	expect='possible (circular|recursive) locking' param=v4l2_dev_kunit.bad_drivers ;;
 		*.no_wake)	expect='removal waits for' param=v4l2_dev_kunit.bad_drivers ;;
 		*)		expect='KASAN: .*use-after-free' param=v4l2_dev_kunit.bad_drivers ;;
 		esac

@@ -58,13 +58,17 @@
 #define STUB_IOC_DRAIN		_IO('V', BASE_VIDIOC_PRIVATE + 5)
 #define STUB_IOC_M2M_CAPTURE	_IO('V', BASE_VIDIOC_PRIVATE + 6)
 #define STUB_IOC_M2M_OUTPUT	_IO('V', BASE_VIDIOC_PRIVATE + 7)
+#define STUB_IOC_REMOVE_OTHER	_IO('V', BASE_VIDIOC_PRIVATE + 8)
 #define STUB_IOC_SET		_IOW('V', BASE_VIDIOC_PRIVATE + 9, int)
 #define STUB_IOC_GET		_IOR('V', BASE_VIDIOC_PRIVATE + 10, int)
 
 static bool bad_drivers;
 module_param(bad_drivers, bool, 0444);
 MODULE_PARM_DESC(bad_drivers,
-		 "Run the cases of suite v4l2_dev_bad, which have to make the kernel report something; one for each boot");
+		 "Run the cases of suites v4l2_dev_bad and v4l2_dev_lockdep, which have to make the kernel report something; one for each boot");
+
+/* Of the lock of a device that another one removes */
+static struct lock_class_key other_lock_key;
 
 /* Where the driver, or the core on its way to or from it, can be stopped. */
 enum stub_op {
@@ -102,6 +106,8 @@ struct stub {
 	struct stub_gate gate[NUM_OPS];
 	int open_error;
 	int value;			/* of STUB_IOC_SET, read and write */
+	struct stub *other;		/* that an ioctl removes */
+	bool other_class;		/* this is one, and lockdep knows it */
 	int *regs;			/* of the hardware, until remove() */
 	int *devm;			/* until remove(), used by release() */
 	atomic_t released_finished;
@@ -294,6 +300,16 @@ static long stub_compat_ioctl32(struct file *file, unsigned int cmd,
 }
 #endif
 
+/* A driver that removes another device, as that of a bridge may do. */
+static void stub_remove_other(struct stub *s)
+{
+	struct stub *other = s->other;
+
+	v4l2_nodes_disconnect(&other->v4l2_dev);
+	v4l2_nodes_drain(&other->v4l2_dev);
+	video_unregister_device(&other->vdev[0]);
+}
+
 static long stub_default(struct file *file, void *priv, bool valid_prio,
 			 unsigned int cmd, void *arg)
 {
@@ -332,6 +348,9 @@ static long stub_default(struct file *file, void *priv, bool valid_prio,
 		return 0;
 	case STUB_IOC_DRAIN:
 		video_device_drain(vdev);
+		return 0;
+	case STUB_IOC_REMOVE_OTHER:
+		stub_remove_other(s);
 		return 0;
 	case STUB_IOC_SET:
 		stub_stop(s, OP_IOCTL);
@@ -616,6 +635,16 @@ static struct stub *stub_create(struct kunit *test)
 	return s;
 }
 
+/* Of a driver of its own, as far as lockdep can tell */
+static struct stub *stub_create_other(struct kunit *test)
+{
+	struct stub *s = stub_create(test);
+
+	lockdep_set_class(&s->lock, &other_lock_key);
+	s->other_class = true;
+	return s;
+}
+
 static void stub_mdev_release(struct media_device *mdev)
 {
 	v4l2_device_put(&container_of(mdev, struct stub, mdev)->v4l2_dev);
@@ -673,6 +702,9 @@ static int stub_register_node(struct stub *s, int i)
 		vdev->fops = &stub_min_fops;
 	}
 	video_set_drvdata(vdev, s);
+	/* The class is that of the place in the source: here is another one. */
+	if (s->other_class)
+		return video_register_device(vdev, VFL_TYPE_VIDEO, -1);
 	return video_register_device(vdev, VFL_TYPE_VIDEO, -1);
 }
 
@@ -3114,6 +3146,49 @@ static void user_fault_in_driver(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, s->value, param->op == OP_WRITE ? 2 : 1);
 }
 
+/* Lockdep */
+
+/*
+ * An ioctl removes a device of another driver, which a call is in: that may be
+ * done. A class for all of V4L2 would make lockdep report it, as it would the
+ * removal of one's own device. The device is closed late, too.
+ */
+static void __init removal_in_call_of_other(struct kunit *test)
+{
+	struct stub *s = the_stub(test);
+	struct stub *other = stub_create_other(test);
+	struct video_device *vdev = &other->vdev[0];
+	struct test_task *remover, *call;
+	struct file *file, *other_file;
+
+	if (!IS_ENABLED(CONFIG_PROVE_LOCKING) || !debug_locks)
+		kunit_skip(test, "needs lockdep");
+
+	stub_add_node(test, other, 0);
+	s->other = other;
+	file = open_node(test, s, 0);
+	other_file = open_node(test, other, 0);
+	/* Lockdep has to have seen what calls take. */
+	KUNIT_EXPECT_EQ(test, do_ioctl(file, VIDIOC_LOG_STATUS), 0);
+	KUNIT_EXPECT_EQ(test, do_ioctl(other_file, VIDIOC_LOG_STATUS), 0);
+
+	call = start_op(test, other, other_file, OP_IOCTL);
+	remover = start_task(test, task_ioctl, .file = file,
+			     .cmd = STUB_IOC_REMOVE_OTHER);
+	KUNIT_EXPECT_TRUE(test, is_asleep(remover));
+	KUNIT_EXPECT_TRUE(test, video_is_disconnected(vdev));
+	KUNIT_EXPECT_TRUE(test, video_is_registered(vdev));
+	let_go(other, OP_IOCTL);
+	KUNIT_ASSERT_TRUE(test, is_done(remover));
+	KUNIT_ASSERT_TRUE(test, is_done(call));
+	KUNIT_EXPECT_EQ(test, remover->ret, 0);
+	KUNIT_EXPECT_FALSE(test, video_is_registered(vdev));
+	expect_all_refused(test, other_file);
+	close_file(test, other_file);
+	KUNIT_EXPECT_EQ(test, do_ioctl(file, VIDIOC_LOG_STATUS), 0);
+	KUNIT_EXPECT_TRUE(test, debug_locks);
+}
+
 /* The last case: what all of them allocated was freed, and freed once. */
 static void __init all_is_freed(struct kunit *test)
 {
@@ -3266,6 +3341,7 @@ static struct kunit_case __refdata v4l2_dev_cases[] = {
 	KUNIT_CASE(user_memory_untouched),
 	KUNIT_CASE(user_fault_begins_late),
 	KUNIT_CASE_PARAM(user_fault_in_driver, copy_gen_params),
+	KUNIT_CASE(removal_in_call_of_other),
 	KUNIT_CASE(removal),
 	KUNIT_CASE(all_is_freed),
 	{}
@@ -3354,8 +3430,97 @@ static struct kunit_suite __refdata v4l2_bad_suite = {
 	.test_cases = v4l2_bad_cases,
 };
 
+/*
+ * What lockdep has to report though nothing hangs, as removal_in_call_of_other()
+ * must not make it do: each in a boot of its own as well.
+ */
+
+static int __init v4l2_lockdep_init(struct kunit *test)
+{
+	if (!bad_drivers)
+		kunit_skip(test, "needs v4l2_dev_kunit.bad_drivers=1");
+	if (!IS_ENABLED(CONFIG_PROVE_LOCKING) || !debug_locks)
+		kunit_skip(test, "needs lockdep, and one boot for each case");
+	return v4l2_test_init(test);
+}
+
+static void __init v4l2_lockdep_exit(struct kunit *test)
+{
+	if (test->priv)
+		KUNIT_EXPECT_FALSE_MSG(test, debug_locks,
+				       "lockdep has not reported anything");
+	v4l2_bad_exit(test);
+}
+
+/* Makes an ioctl that removes another device. */
+static void __init remove_in_call(struct kunit *test, struct stub *s,
+				  struct stub *other)
+{
+	struct test_task *call;
+
+	s->other = other;
+	call = start_task(test, task_ioctl, .file = open_node(test, s, 0),
+			  .cmd = STUB_IOC_REMOVE_OTHER);
+	KUNIT_ASSERT_TRUE(test, is_done(call));
+	KUNIT_EXPECT_EQ(test, call->ret, 0);
+}
+
+/* An ioctl takes a lock that the remover holds. */
+static void __init drain_under_vdev_lock(struct kunit *test)
+{
+	struct stub *s = the_stub(test);
+	struct file *file = open_node(test, s, 0);
+
+	KUNIT_EXPECT_EQ(test, do_ioctl(file, VIDIOC_LOG_STATUS), 0);
+	video_device_disconnect(&s->vdev[0]);
+	KUNIT_EXPECT_TRUE(test, debug_locks);
+	scoped_guard(mutex, &s->lock)
+		video_device_drain(&s->vdev[0]);
+}
+
+/* Of two devices of one driver, the first removes the second. */
+static void __init remove_sibling_in_call(struct kunit *test)
+{
+	struct stub *sibling = stub_create(test);
+
+	/* What matters here is the call, and not what it takes. */
+	lockdep_set_class(&sibling->lock, &other_lock_key);
+	stub_add_node(test, sibling, 0);
+	KUNIT_EXPECT_TRUE(test, debug_locks);
+	remove_in_call(test, the_stub(test), sibling);
+}
+
+/* Of two drivers, each removes the device of the other. */
+static void __init remove_crosswise(struct kunit *test)
+{
+	struct stub *s = the_stub(test);
+	struct stub *first = stub_create_other(test);
+	struct stub *second = stub_create_other(test);
+
+	stub_add_node(test, first, 0);
+	stub_add_node(test, second, 0);
+	remove_in_call(test, s, first);
+	KUNIT_EXPECT_TRUE(test, debug_locks);
+	remove_in_call(test, second, s);
+}
+
+static struct kunit_case __refdata v4l2_lockdep_cases[] = {
+	KUNIT_CASE(drain_under_vdev_lock),
+	KUNIT_CASE(remove_sibling_in_call),
+	KUNIT_CASE(remove_crosswise),
+	{}
+};
+
+static struct kunit_suite __refdata v4l2_lockdep_suite = {
+	.name = "v4l2_dev_lockdep",
+	.init = v4l2_lockdep_init,
+	.exit = v4l2_lockdep_exit,
+	.test_cases = v4l2_lockdep_cases,
+};
+
 /* Nodes are made with init_mknod(), which exists only at boot. */
-kunit_test_init_section_suites(&v4l2_dev_suite, &v4l2_bad_suite);
+kunit_test_init_section_suites(&v4l2_dev_suite, &v4l2_bad_suite,
+			       &v4l2_lockdep_suite);
 
 MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION("KUnit tests for the removal of V4L2 devices");
