@@ -307,6 +307,7 @@ static void stub_remove_other(struct stub *s)
 
 	v4l2_nodes_disconnect(&other->v4l2_dev);
 	v4l2_nodes_drain(&other->v4l2_dev);
+	v4l2_nodes_finish_handles(&other->v4l2_dev);
 	video_unregister_device(&other->vdev[0]);
 }
 
