@@ -15,7 +15,8 @@
 
 #include <kunit/test.h>
 
-#include <linux/cdev_drain.h>
+#include <linux/anon_inodes.h>
+#include <linux/cdev.h>
 #include <linux/completion.h>
 #include <linux/cpumask.h>
 #include <linux/debug_locks.h>
@@ -26,14 +27,27 @@
 #include <linux/init_syscalls.h>
 #include <linux/iopoll.h>
 #include <linux/kthread.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/panic.h>
 #include <linux/random.h>
+#include <linux/sched/mm.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/uaccess.h>
 #include <linux/wait_bit.h>
+
+/*
+ * The last that cdev_exit() does, and it is inlined here: a function of ours in
+ * its place can stop a call that has left, but has not woken who drains.
+ */
+#define __cdev_wake_drain	cdev_kunit_wake_drain
+#include <linux/cdev_drain.h>
+#undef __cdev_wake_drain
+typeof(cdev_kunit_wake_drain) __cdev_wake_drain;
 
 #include <trace/events/cdev.h>
 #include <trace/events/printk.h>
@@ -67,6 +81,8 @@ struct test_task {
 	struct task_struct *task;
 	struct completion started;	/* in the call, or about to drain */
 	struct completion go;		/* the call may end */
+	struct completion left;		/* it has, but woken nobody yet */
+	struct completion wake;		/* it may do that */
 	struct completion done;
 	int ret;
 };
@@ -115,6 +131,20 @@ static bool is_asleep(struct test_task *tt)
 	return (state & TASK_NORMAL) && !completion_done(&tt->done);
 }
 
+/* The one task that stops there. */
+static struct test_task *leaving;
+
+void cdev_kunit_wake_drain(atomic_t *active)
+{
+	struct test_task *tt = READ_ONCE(leaving);
+
+	if (tt && tt->task == current) {
+		complete(&tt->left);
+		wait_for(&tt->wake);
+	}
+	__cdev_wake_drain(active);
+}
+
 static struct test_task *start_task(struct kunit *test, struct cdev *cdev,
 				    int (*fn)(void *data), const char *name)
 {
@@ -127,6 +157,8 @@ static struct test_task *start_task(struct kunit *test, struct cdev *cdev,
 	tt->cdev = cdev;
 	init_completion(&tt->started);
 	init_completion(&tt->go);
+	init_completion(&tt->left);
+	init_completion(&tt->wake);
 	init_completion(&tt->done);
 	task = kthread_create(fn, tt, "%s", name);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
@@ -227,8 +259,10 @@ static bool end_tasks(struct kunit *test)
 	struct cdev_test *t = test->priv;
 	int i;
 
-	for (i = 0; i < t->num_tasks; i++)
+	for (i = 0; i < t->num_tasks; i++) {
 		complete_all(&t->task[i].go);
+		complete_all(&t->task[i].wake);
+	}
 	for (i = 0; i < t->num_tasks; i++) {
 		if (!wait_for(&t->task[i].done)) {
 			KUNIT_FAIL(test, "%s hangs, leaking its memory",
@@ -238,6 +272,7 @@ static bool end_tasks(struct kunit *test)
 		put_task_struct(t->task[i].task);
 	}
 	t->num_tasks = 0;
+	leaving = NULL;
 	return true;
 }
 
@@ -604,6 +639,61 @@ static void drain_without_disconnect(struct kunit *test)
 	end_call(test, call);
 }
 
+/*
+ * Who returns from drain may free the device: what a call still does after it
+ * has left must not use it, as KASAN would see.
+ */
+static struct cdev *leave_call(struct kunit *test)
+{
+	struct cdev *cdev = kmalloc_obj(*cdev);
+
+	KUNIT_ASSERT_NOT_NULL(test, cdev);
+	test_cdev_init(cdev, &key_a);
+	cdev_connect(cdev);
+	leaving = start_call(test, cdev);
+	cdev_disconnect(cdev);
+	return cdev;
+}
+
+static void wake_after_free(struct kunit *test, struct cdev *cdev)
+{
+	kfree(cdev);
+	KUNIT_EXPECT_FALSE(test, completion_done(&leaving->done));
+	complete(&leaving->wake);
+	KUNIT_ASSERT_TRUE(test, wait_for(&leaving->done));
+}
+
+/* The drain begins when the call has left: there is nothing to wait for. */
+static void free_while_leaving(struct kunit *test)
+{
+	struct cdev *cdev = leave_call(test);
+
+	complete(&leaving->go);
+	KUNIT_ASSERT_TRUE(test, wait_for(&leaving->left));
+	KUNIT_EXPECT_EQ(test, cdev_calls_in_flight(cdev), 0);
+	drain(test, cdev);
+	wake_after_free(test, cdev);
+}
+
+/*
+ * The drain waits already, and is woken by somebody else: wait queues are
+ * shared by what hashes to the same.
+ */
+static void free_before_wake(struct kunit *test)
+{
+	struct cdev *cdev = leave_call(test);
+	struct test_task *drainer = start_drain(test, cdev);
+
+	KUNIT_EXPECT_TRUE(test, is_asleep(drainer));
+	complete(&leaving->go);
+	KUNIT_ASSERT_TRUE(test, wait_for(&leaving->left));
+	KUNIT_EXPECT_TRUE(test, is_asleep(drainer));
+	wake_up_var(&cdev->active);
+	KUNIT_ASSERT_TRUE(test, wait_for(&drainer->done));
+	KUNIT_EXPECT_EQ(test, drainer->ret, 0);
+	wake_after_free(test, cdev);
+}
+
 static int batch_call_fn(void *data)
 {
 	struct test_task *tt = data;
@@ -659,10 +749,11 @@ static int batch_remove_fn(void *data)
 }
 
 /*
- * Who returns from drain may free the device. KASAN sees it if the last exit,
- * before, after or while the drain looks at the count, still uses it. The two
- * tasks go through batches of devices side by side: for each the call ends a
- * random moment after the device was disconnected.
+ * The same with nothing that stops the call or the drain: the two tasks go
+ * through batches of devices side by side, and for each the call ends a random
+ * moment after the device was disconnected. So the last exit also meets a drain
+ * that is about to look at the count, or to sleep, for which there is no place
+ * to stop at.
  */
 static void free_after_drain(struct kunit *test)
 {
@@ -871,6 +962,8 @@ static struct kunit_case cdev_cases[] = {
 	KUNIT_CASE(devices_are_independent),
 	KUNIT_CASE(drain_in_call),
 	KUNIT_CASE(drain_without_disconnect),
+	KUNIT_CASE(free_while_leaving),
+	KUNIT_CASE(free_before_wake),
 	KUNIT_CASE_SLOW(free_after_drain),
 	KUNIT_CASE(tracepoints),
 	KUNIT_CASE(lockdep_accepts),
@@ -1012,6 +1105,13 @@ kunit_test_suites(&cdev_suite, &cdev_lockdep_suite);
 
 #define NODE	"/cdev_kunit"
 
+/* A place at which an operation stops, if it is to. */
+struct stop {
+	bool armed;
+	struct completion inside;
+	struct completion go;
+};
+
 struct open_test {
 	struct cdev_test t;		/* first: what test->priv points to */
 	struct cdev *cdev;
@@ -1022,14 +1122,28 @@ struct open_test {
 	bool added;
 	bool no_drain;
 
-	/* In which operation to stop, and where it does. */
-	bool stop_in_open, stop_in_read;
-	struct completion inside;
-	struct completion go;
+	struct stop in_open, in_read, in_fault, in_release;
+	struct test_task *drainer;
+	struct mm_struct *mm;		/* of who reads into a mapping */
+	unsigned long buf;
 };
 
 /* The operations find it here: the cdev is one of cdev_alloc(). */
 static struct open_test *open_test;
+
+static void init_stop(struct stop *stop)
+{
+	init_completion(&stop->inside);
+	init_completion(&stop->go);
+}
+
+static void stop_at(struct stop *stop)
+{
+	if (!stop->armed)
+		return;
+	complete(&stop->inside);
+	wait_for(&stop->go);
+}
 
 static int test_open(struct inode *inode, struct file *file)
 {
@@ -1040,10 +1154,7 @@ static int test_open(struct inode *inode, struct file *file)
 		return 0;
 	if (!cdev_enter(inode->i_cdev, &call))
 		return -ENODEV;
-	if (o->stop_in_open) {
-		complete(&o->inside);
-		wait_for(&o->go);
-	}
+	stop_at(&o->in_open);
 	cdev_exit(inode->i_cdev, &call);
 	return 0;
 }
@@ -1054,22 +1165,23 @@ static ssize_t test_read(struct file *file, char __user *buf, size_t size,
 	struct cdev *cdev = file_inode(file)->i_cdev;
 	struct open_test *o = open_test;
 	struct cdev_call call;
+	ssize_t ret = size;
 
 	if (o->no_drain)
 		return 0;
 	if (!cdev_enter(cdev, &call))
 		return -ENODEV;
-	if (o->stop_in_read) {
-		complete(&o->inside);
-		wait_for(&o->go);
-	}
+	stop_at(&o->in_read);
+	if (size && put_user('x', buf))
+		ret = -EFAULT;
 	cdev_exit(cdev, &call);
-	return 0;
+	return ret;
 }
 
 static int test_release(struct inode *inode, struct file *file)
 {
 	open_test->releases++;
+	stop_at(&open_test->in_release);
 	return 0;
 }
 
@@ -1147,6 +1259,54 @@ static int read_fn(void *data)
 	return 0;
 }
 
+static int close_fn(void *data)
+{
+	struct test_task *tt = data;
+
+	complete(&tt->started);
+	__fput_sync(open_test->file[1]);
+	complete_all(&tt->done);
+	return 0;
+}
+
+/* With user memory to read into. */
+static int read_user_fn(void *data)
+{
+	struct open_test *o = open_test;
+	struct test_task *tt = data;
+	loff_t pos = 0;
+
+	kthread_use_mm(o->mm);
+	complete(&tt->started);
+	tt->ret = vfs_read(o->file[0], (char __user *)o->buf, 1, &pos);
+	kthread_unuse_mm(o->mm);
+	mmput(o->mm);
+	complete_all(&tt->done);
+	return 0;
+}
+
+/* That memory is of a file of its own, and missing until it is written to. */
+static vm_fault_t test_fault(struct vm_fault *vmf)
+{
+	stop_at(&open_test->in_fault);
+	vmf->page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	return vmf->page ? 0 : VM_FAULT_OOM;
+}
+
+static const struct vm_operations_struct test_vm_ops = {
+	.fault = test_fault,
+};
+
+static int test_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	vma->vm_ops = &test_vm_ops;
+	return 0;
+}
+
+static const struct file_operations test_map_fops = {
+	.mmap = test_mmap,
+};
+
 static void unadd(struct open_test *o)
 {
 	if (o->added)
@@ -1186,8 +1346,10 @@ static int cdev_open_init(struct kunit *test)
 		kfree(o);
 		return ret;
 	}
-	init_completion(&o->inside);
-	init_completion(&o->go);
+	init_stop(&o->in_open);
+	init_stop(&o->in_read);
+	init_stop(&o->in_fault);
+	init_stop(&o->in_release);
 	o->t.taint = get_taint();
 	o->t.debug_locks = debug_locks;
 	open_test = o;
@@ -1204,7 +1366,10 @@ static void __init cdev_open_exit(struct kunit *test)
 
 	scoped_with_init_fs()
 		init_unlink(NODE);
-	complete_all(&o->go);
+	complete_all(&o->in_open.go);
+	complete_all(&o->in_read.go);
+	complete_all(&o->in_fault.go);
+	complete_all(&o->in_release.go);
 	if (!end_tasks(test))
 		return;
 	while (o->num_files)
@@ -1283,16 +1448,16 @@ static void __init open_in_progress(struct kunit *test)
 
 	cdev_open_add(test);
 	cdev_connect(o->cdev);
-	o->stop_in_open = true;
+	o->in_open.armed = true;
 	opener = start_task(test, o->cdev, open_fn, "cdev_open");
-	KUNIT_ASSERT_TRUE(test, wait_for(&o->inside));
+	KUNIT_ASSERT_TRUE(test, wait_for(&o->in_open.inside));
 	cdev_disconnect(o->cdev);
 	drainer = start_drain(test, o->cdev);
 	KUNIT_EXPECT_TRUE(test, is_asleep(drainer));
 	KUNIT_EXPECT_EQ(test, cdev_calls_in_flight(o->cdev), 1);
 	expect_open_error(test, -ENODEV);
 
-	complete(&o->go);
+	complete(&o->in_open.go);
 	KUNIT_ASSERT_TRUE(test, wait_for(&drainer->done));
 	KUNIT_EXPECT_EQ(test, drainer->ret, 0);
 	KUNIT_ASSERT_TRUE(test, wait_for(&opener->done));
@@ -1308,20 +1473,169 @@ static void __init read_in_progress(struct kunit *test)
 	cdev_open_add(test);
 	cdev_connect(o->cdev);
 	open_file(test);
-	o->stop_in_read = true;
+	o->in_read.armed = true;
 	reader = start_task(test, o->cdev, read_fn, "cdev_read");
-	KUNIT_ASSERT_TRUE(test, wait_for(&o->inside));
+	KUNIT_ASSERT_TRUE(test, wait_for(&o->in_read.inside));
 	cdev_disconnect(o->cdev);
 	unadd(o);
 	drainer = start_drain(test, o->cdev);
 	KUNIT_EXPECT_TRUE(test, is_asleep(drainer));
 	KUNIT_EXPECT_EQ(test, read_file(o->file[0]), -ENODEV);
 
-	complete(&o->go);
+	complete(&o->in_read.go);
 	KUNIT_ASSERT_TRUE(test, wait_for(&drainer->done));
 	KUNIT_EXPECT_EQ(test, drainer->ret, 0);
 	KUNIT_ASSERT_TRUE(test, wait_for(&reader->done));
 	KUNIT_EXPECT_EQ(test, reader->ret, 0);
+	KUNIT_EXPECT_EQ(test, read_file(o->file[0]), -ENODEV);
+}
+
+/* How far a removal is, with another call in progress until it is drained. */
+enum removal_step {
+	CONNECTED,
+	DISCONNECTED,
+	DELETED,
+	DRAINING,
+	DRAINED,
+};
+
+static void step_name(const enum removal_step *step, char *desc)
+{
+	static const char * const name[] = {
+		[CONNECTED] = "connected",
+		[DISCONNECTED] = "disconnected",
+		[DELETED] = "deleted",
+		[DRAINING] = "draining",
+		[DRAINED] = "drained",
+	};
+
+	strscpy(desc, name[*step], KUNIT_PARAM_DESC_SIZE);
+}
+
+static const enum removal_step release_steps[] = {
+	CONNECTED, DISCONNECTED, DELETED, DRAINING, DRAINED
+};
+
+/* Once it is drained no call can be in progress. */
+static const enum removal_step fault_steps[] = {
+	CONNECTED, DISCONNECTED, DELETED, DRAINING
+};
+
+KUNIT_ARRAY_PARAM(release, release_steps, step_name);
+KUNIT_ARRAY_PARAM(fault, fault_steps, step_name);
+
+static void removal(struct kunit *test, enum removal_step step)
+{
+	struct open_test *o = test->priv;
+	struct test_task *drainer = o->drainer;
+
+	switch (step) {
+	case CONNECTED:
+		break;
+	case DISCONNECTED:
+		cdev_disconnect(o->cdev);
+		break;
+	case DELETED:
+		unadd(o);
+		break;
+	case DRAINING:
+		drainer = start_drain(test, o->cdev);
+		o->drainer = drainer;
+		KUNIT_EXPECT_TRUE(test, is_asleep(drainer));
+		KUNIT_EXPECT_EQ(test, cdev_calls_in_flight(o->cdev), 1);
+		break;
+	case DRAINED:
+		KUNIT_EXPECT_TRUE(test, is_asleep(drainer));
+		complete(&o->in_read.go);
+		complete(&o->in_fault.go);
+		KUNIT_ASSERT_TRUE(test, wait_for(&drainer->done));
+		KUNIT_EXPECT_EQ(test, drainer->ret, 0);
+		KUNIT_EXPECT_EQ(test, cdev_calls_in_flight(o->cdev), 0);
+		break;
+	}
+}
+
+/* A release is never refused, and no step of a removal waits for it. */
+static void __init release_in_progress(struct kunit *test)
+{
+	const enum removal_step *at = test->param_value;
+	struct open_test *o = test->priv;
+	struct test_task *closer = NULL;
+	enum removal_step step;
+
+	cdev_open_add(test);
+	cdev_connect(o->cdev);
+	open_file(test);
+	open_file(test);
+	o->in_read.armed = true;
+	start_task(test, o->cdev, read_fn, "cdev_read");
+	KUNIT_ASSERT_TRUE(test, wait_for(&o->in_read.inside));
+
+	o->in_release.armed = true;
+	for (step = CONNECTED; step <= DRAINED; step++) {
+		removal(test, step);
+		if (step != *at)
+			continue;
+		o->num_files--;
+		closer = start_task(test, o->cdev, close_fn, "cdev_close");
+		KUNIT_ASSERT_TRUE(test, wait_for(&o->in_release.inside));
+	}
+	KUNIT_EXPECT_FALSE(test, completion_done(&closer->done));
+	complete_all(&o->in_release.go);
+	KUNIT_ASSERT_TRUE(test, wait_for(&closer->done));
+	KUNIT_EXPECT_EQ(test, o->releases, 1);
+}
+
+static void map_user_memory(struct kunit *test)
+{
+	struct open_test *o = test->priv;
+	struct file *file;
+
+	if (kunit_attach_mm())
+		kunit_skip(test, "needs user memory");
+	file = anon_inode_getfile("cdev_kunit", &test_map_fops, NULL, O_RDWR);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
+	o->buf = kunit_vm_mmap(test, file, 0, PAGE_SIZE, PROT_READ | PROT_WRITE,
+			       MAP_SHARED, 0);
+	fput(file);
+	KUNIT_ASSERT_NE(test, o->buf, 0);
+	KUNIT_ASSERT_LT(test, o->buf, TASK_SIZE);
+	o->mm = current->mm;
+}
+
+/*
+ * A read that has to wait for the memory that it copies to is a call as any
+ * other, whenever the fault comes: removal waits until it is served.
+ */
+static void __init fault_in_read(struct kunit *test)
+{
+	const enum removal_step *at = test->param_value;
+	struct open_test *o = test->priv;
+	enum removal_step step;
+	struct test_task *reader;
+	char c = 0;
+
+	map_user_memory(test);
+	cdev_open_add(test);
+	cdev_connect(o->cdev);
+	open_file(test);
+	o->in_read.armed = true;
+	o->in_fault.armed = true;
+	mmget(o->mm);
+	reader = start_task(test, o->cdev, read_user_fn, "cdev_read");
+	KUNIT_ASSERT_TRUE(test, wait_for(&o->in_read.inside));
+
+	for (step = CONNECTED; step <= DRAINED; step++) {
+		removal(test, step);
+		if (step != *at)
+			continue;
+		complete(&o->in_read.go);
+		KUNIT_ASSERT_TRUE(test, wait_for(&o->in_fault.inside));
+	}
+	KUNIT_ASSERT_TRUE(test, wait_for(&reader->done));
+	KUNIT_EXPECT_EQ(test, reader->ret, 1);
+	KUNIT_EXPECT_EQ(test, get_user(c, (char __user *)o->buf), 0);
+	KUNIT_EXPECT_EQ(test, c, 'x');
 	KUNIT_EXPECT_EQ(test, read_file(o->file[0]), -ENODEV);
 }
 
@@ -1331,6 +1645,8 @@ static struct kunit_case __refdata cdev_open_cases[] = {
 	KUNIT_CASE(open_after_disconnect),
 	KUNIT_CASE(open_in_progress),
 	KUNIT_CASE(read_in_progress),
+	KUNIT_CASE_PARAM(release_in_progress, release_gen_params),
+	KUNIT_CASE_PARAM(fault_in_read, fault_gen_params),
 	{}
 };
 
