@@ -378,8 +378,9 @@ def main():
     checks(page)
     matrix(page)
     controls(page)
-    comments(page, "Torture", ["torture-uml", "torture-x86_64", "torture-x86_64-kcsan"],
-             r"^# .*(removals|in a removed device)")
+    comments(page, "Torture", ["torture-uml", "torture-x86_64", "torture-x86_64-kcsan",
+                               "torture-x86_64-kcsan-control"],
+             r"^# .*(removals|in a removed device|offlined|KCSAN)")
     comments(page, "Fault injection", ["faults-uml"], r"^(not )?ok |^# .*allocations")
     stress(page, "stress-uml", "All five drivers under load")
     stress(page, "times-uml", "The same without debug options: how long an unbind takes")

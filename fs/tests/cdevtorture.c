@@ -3,13 +3,18 @@
  * Torture test for the removal of character devices.
  *
  * Devices come and go, while tasks open them, call them, sleep in them until
- * they go, and close them late. Each device carries the two marks that tell
+ * they go, and close them late. Each device carries the marks that tell
  * without KASAN what must not be: "removed", set when cdev_drain() returned,
- * which no call may ever see, and a magic number, gone with the memory.
+ * which no call may ever see; a magic number, gone with the memory; and a
+ * generation, by which a file knows its device from one that has got the
+ * memory since.
  *
  * torture_type= says what is removed: "cdev" is a device that brackets its
  * file operations itself, "v4l2" a video device, for which the core does it.
- * The types called busted do not drain: they show that the test can fail.
+ * The types called busted show that the test can fail, each in its own way:
+ * they do not drain ("busted"), refuse calls later than they say ("late"), or
+ * free the device while files are open ("free"). In "cdev_racy" reads race with
+ * each other, which only KCSAN can tell.
  */
 
 #include <linux/atomic.h>
@@ -40,12 +45,15 @@ MODULE_LICENSE("GPL");
 
 static char *torture_type = "cdev";
 module_param(torture_type, charp, 0444);
-MODULE_PARM_DESC(torture_type, "cdev, cdev_busted, v4l2 or v4l2_busted");
+MODULE_PARM_DESC(torture_type,
+		 "cdev or v4l2, and what must fail: each with _busted, _late_busted or _free_busted; cdev_racy");
 
 torture_param(int, ndevs, 2, "Number of devices that come and go");
 torture_param(int, ncallers, -1, "Number of callers, default 4 per CPU");
 torture_param(int, nwaiters, -1, "Number of sleepers, default 2 per CPU");
 torture_param(int, bound_ms, 20, "Longest time a device stays, in ms");
+/* KCSAN watches one access in thousands, whoever makes it. */
+torture_param(int, looks, 1, "How often a read looks whether it may go on");
 torture_param(int, onoff_holdoff, 0, "Time before hotplugs, in s");
 torture_param(int, onoff_interval, 0, "Jiffies between CPU hotplugs, or 0");
 torture_param(int, shuffle_interval, 3, "Time between task shuffles, in s");
@@ -62,9 +70,19 @@ torture_param(int, verbose, 0, "Verbose messages");
 #define CT_IOC_SLEEP	_IO('T', 0)
 #define CT_IOC_WAIT	_IO('T', 1)
 
+/* What a type is busted for. */
+enum ct_bust {
+	CT_GOOD,
+	CT_NO_DRAIN,
+	CT_LATE,
+	CT_FREE,
+	CT_RACE,
+};
+
 /* The state of a driver: freed with the last reference. */
 struct ct_dev {
 	unsigned int magic;
+	long generation;
 	/* Not atomic: nothing but the drain orders it, as KCSAN can tell. */
 	bool removed;
 	bool disconnected;
@@ -94,7 +112,7 @@ struct ct_slot {
 
 struct ct_ops {
 	const char *name;
-	bool busted;
+	enum ct_bust bust;
 	struct ct_dev *(*of_file)(struct file *file);
 	struct ct_dev *(*add)(struct ct_slot *slot);
 	void (*disconnect)(struct ct_dev *d);
@@ -112,16 +130,22 @@ static struct task_struct *stats_task;
 static struct faux_device *ct_parent;
 static dev_t ct_devt;
 static atomic_t n_live = ATOMIC_INIT(0);
+static atomic_long_t last_generation;
 
 static atomic_long_t n_opens;
 static atomic_long_t n_opens_refused;
 static atomic_long_t n_calls;
 static atomic_long_t n_calls_refused;
 static atomic_long_t n_woken;
+static atomic_long_t n_offlined;
+
+/* Plain, and of all reads: for KCSAN to find. */
+static unsigned long n_raced;
 
 /* Errors */
 static atomic_long_t n_err_removed;	/* a call met a drained device */
 static atomic_long_t n_err_freed;	/* a file met freed memory */
+static atomic_long_t n_err_reused;	/* a file met another device */
 static atomic_long_t n_err_accepted;	/* a call began too late */
 static atomic_long_t n_err_open;
 static atomic_long_t n_err_add;
@@ -130,6 +154,7 @@ static bool ct_failed(void)
 {
 	return atomic_long_read(&n_err_removed) ||
 	       atomic_long_read(&n_err_freed) ||
+	       atomic_long_read(&n_err_reused) ||
 	       atomic_long_read(&n_err_accepted) ||
 	       atomic_long_read(&n_err_open) || atomic_long_read(&n_err_add);
 }
@@ -145,6 +170,7 @@ static bool ct_did_something(void)
 static struct ct_dev *ct_init_dev(struct ct_dev *d)
 {
 	d->magic = CT_MAGIC;
+	d->generation = atomic_long_inc_return(&last_generation);
 	init_waitqueue_head(&d->wait);
 	atomic_inc(&n_live);
 	return d;
@@ -158,10 +184,34 @@ static void ct_free_dev(struct ct_dev *d)
 		wake_up_var(&n_live);
 }
 
-static void ct_check_memory(struct ct_dev *d)
+/* In the position, which means nothing to these devices. */
+static void ct_remember(struct file *file)
 {
+	file->f_pos = READ_ONCE(cur_ops->of_file(file)->generation);
+}
+
+static void ct_check_memory(struct file *file)
+{
+	struct ct_dev *d = cur_ops->of_file(file);
+
 	if (READ_ONCE(d->magic) != CT_MAGIC)
 		atomic_long_inc(&n_err_freed);
+	else if (READ_ONCE(d->generation) != file->f_pos)
+		atomic_long_inc(&n_err_reused);
+}
+
+/*
+ * How memory looks if it is freed, or freed and used again for another device,
+ * while files are open. Only how it looks, so that the kernel survives to say
+ * whether it was noticed.
+ */
+static void ct_free_early(struct ct_dev *d, bool reuse)
+{
+	if (reuse)
+		WRITE_ONCE(d->generation,
+			   atomic_long_inc_return(&last_generation));
+	else
+		WRITE_ONCE(d->magic, 0);
 }
 
 /*
@@ -169,20 +219,32 @@ static void ct_check_memory(struct ct_dev *d)
  * no owner: the files belong to tasks of this module, which ends them first.
  */
 
+static bool ct_is_removed(struct ct_dev *d)
+{
+	if (!d->removed)
+		return false;
+	atomic_long_inc(&n_err_removed);
+	return true;
+}
+
 static void ct_check(struct file *file)
 {
-	struct ct_dev *d = cur_ops->of_file(file);
-
-	ct_check_memory(d);
-	if (d->removed)
-		atomic_long_inc(&n_err_removed);
+	ct_check_memory(file);
+	ct_is_removed(cur_ops->of_file(file));
 }
 
 static ssize_t ct_read(struct file *file, char __user *buf, size_t size,
 		       loff_t *pos)
 {
+	struct ct_dev *d = cur_ops->of_file(file);
+	int n = looks;
+
 	ct_check(file);
-	cpu_relax();
+	while (n-- > 0 && !ct_is_removed(d)) {
+		if (cur_ops->bust == CT_RACE)
+			n_raced++;
+		cpu_relax();
+	}
 	ct_check(file);
 	return 0;
 }
@@ -221,6 +283,7 @@ static int ct_cdev_open(struct inode *inode, struct file *file)
 
 	if (!cdev_enter(inode->i_cdev, &call))
 		return -ENODEV;
+	ct_remember(file);
 	ct_check(file);
 	cdev_exit(inode->i_cdev, &call);
 	return 0;
@@ -269,7 +332,7 @@ static long ct_cdev_ioctl(struct file *file, unsigned int cmd,
 
 static int ct_cdev_close(struct inode *inode, struct file *file)
 {
-	ct_check_memory(ct_cdev_of_file(file));
+	ct_check_memory(file);
 	return 0;
 }
 
@@ -361,13 +424,14 @@ static struct ct_dev *ct_v4l2_of_file(struct file *file)
 
 static int ct_v4l2_open(struct file *file)
 {
+	ct_remember(file);
 	ct_check(file);
 	return v4l2_fh_open(file);
 }
 
 static int ct_v4l2_close(struct file *file)
 {
-	ct_check_memory(ct_v4l2_of_file(file));
+	ct_check_memory(file);
 	return v4l2_fh_release(file);
 }
 
@@ -445,10 +509,15 @@ static int ct_v4l2_wait(struct file *file)
 
 static const struct ct_ops ct_types[] = {
 	{ .name = "cdev", CT_CDEV_OPS },
-	{ .name = "cdev_busted", .busted = true, CT_CDEV_OPS },
+	{ .name = "cdev_busted", .bust = CT_NO_DRAIN, CT_CDEV_OPS },
+	{ .name = "cdev_late_busted", .bust = CT_LATE, CT_CDEV_OPS },
+	{ .name = "cdev_free_busted", .bust = CT_FREE, CT_CDEV_OPS },
+	{ .name = "cdev_racy", .bust = CT_RACE, CT_CDEV_OPS },
 #if IS_REACHABLE(CONFIG_VIDEO_DEV)
 	{ .name = "v4l2", CT_V4L2_OPS },
-	{ .name = "v4l2_busted", .busted = true, CT_V4L2_OPS },
+	{ .name = "v4l2_busted", .bust = CT_NO_DRAIN, CT_V4L2_OPS },
+	{ .name = "v4l2_late_busted", .bust = CT_LATE, CT_V4L2_OPS },
+	{ .name = "v4l2_free_busted", .bust = CT_FREE, CT_V4L2_OPS },
 #endif
 };
 
@@ -484,7 +553,7 @@ static void ct_close(struct file **file)
 {
 	if (!*file)
 		return;
-	ct_check_memory(cur_ops->of_file(*file));
+	ct_check_memory(*file);
 	__fput_sync(*file);
 	*file = NULL;
 }
@@ -494,12 +563,12 @@ static bool ct_call(struct file *file, struct torture_random_state *rand,
 		    unsigned int cmd)
 {
 	struct ct_dev *d = cur_ops->of_file(file);
-	/* Pairs with ct_remove(): if it is set, the call must be refused. */
+	/* Pairs with ct_disconnect(): if set, the call must be refused. */
 	bool gone = smp_load_acquire(&d->disconnected);
 	__poll_t events;
 	bool refused;
 
-	ct_check_memory(d);
+	ct_check_memory(file);
 	if (cmd) {
 		refused = file->f_op->unlocked_ioctl(file, cmd, 1) == -ENODEV;
 	} else if (torture_random(rand) & 0x100) {
@@ -583,20 +652,31 @@ static struct ct_dev *ct_add(struct ct_slot *slot)
 	return NULL;
 }
 
+static void ct_disconnect(struct ct_dev *d)
+{
+	if (cur_ops->bust == CT_LATE) {
+		/* Pairs with ct_call(): as if it were so already. */
+		smp_store_release(&d->disconnected, true);
+		schedule_timeout_idle(2);
+	}
+	cur_ops->disconnect(d);
+	/* Pairs with ct_call() */
+	smp_store_release(&d->disconnected, true);
+}
+
 static void ct_remove(struct ct_slot *slot, struct ct_dev *d)
 {
 	ktime_t start;
 	u64 ns;
 
-	cur_ops->disconnect(d);
-	/* Pairs with ct_call() */
-	smp_store_release(&d->disconnected, true);
-
+	ct_disconnect(d);
 	start = ktime_get();
-	if (!cur_ops->busted)
+	if (cur_ops->bust != CT_NO_DRAIN)
 		cur_ops->drain(d);
 	ns = ktime_to_ns(ktime_sub(ktime_get(), start));
 	d->removed = true;
+	if (cur_ops->bust == CT_FREE)
+		ct_free_early(d, slot->removals % 2);
 
 	scoped_guard(mutex, &slot->lock)
 		slot->path[0] = '\0';
@@ -628,6 +708,21 @@ static int ct_remover(void *arg)
 	return 0;
 }
 
+static void ct_offline(void)
+{
+	atomic_long_inc(&n_offlined);
+}
+
+static void ct_print_onoff(void)
+{
+	if (onoff_interval <= 0)
+		return;
+	pr_alert("%s-torture: offlined: %ld ", torture_type,
+		 atomic_long_read(&n_offlined));
+	/* It counts on from one type to the next, and ends no line. */
+	torture_onoff_stats();
+}
+
 static void ct_print_stats(void)
 {
 	unsigned long removals = 0;
@@ -639,6 +734,7 @@ static void ct_print_stats(void)
 		sum += READ_ONCE(slots[i].drain_ns_sum);
 		max = max(max, READ_ONCE(slots[i].drain_ns_max));
 	}
+	ct_print_onoff();
 	pr_alert("%s-torture: removals: %lu drain_us_avg: %llu drain_us_max: %llu opens: %ld/%ld calls: %ld/%ld woken: %ld live: %d\n",
 		 torture_type, removals,
 		 div64_ul(sum, max(removals, 1UL) * NSEC_PER_USEC),
@@ -648,10 +744,11 @@ static void ct_print_stats(void)
 		 atomic_long_read(&n_woken), atomic_read(&n_live));
 	if (!ct_failed())
 		return;
-	pr_alert("%s-torture:!!! in a removed device: %ld in freed memory: %ld accepted late: %ld failed opens: %ld failed adds: %ld\n",
+	pr_alert("%s-torture:!!! in a removed device: %ld in freed memory: %ld in memory used again: %ld accepted late: %ld failed opens: %ld failed adds: %ld\n",
 		 torture_type,
 		 atomic_long_read(&n_err_removed),
 		 atomic_long_read(&n_err_freed),
+		 atomic_long_read(&n_err_reused),
 		 atomic_long_read(&n_err_accepted),
 		 atomic_long_read(&n_err_open),
 		 atomic_long_read(&n_err_add));
@@ -670,10 +767,10 @@ static int ct_stats(void *arg)
 
 static void ct_print_params(const char *tag)
 {
-	pr_alert("%s-torture:--- %s: ndevs=%d ncallers=%d nwaiters=%d bound_ms=%d onoff_holdoff=%d onoff_interval=%d shuffle_interval=%d shutdown_secs=%d stat_interval=%d stutter=%d verbose=%d\n",
+	pr_alert("%s-torture:--- %s: ndevs=%d ncallers=%d nwaiters=%d bound_ms=%d looks=%d onoff_holdoff=%d onoff_interval=%d shuffle_interval=%d shutdown_secs=%d stat_interval=%d stutter=%d verbose=%d\n",
 		 torture_type, tag, ndevs, ncallers, nwaiters, bound_ms,
-		 onoff_holdoff, onoff_interval, shuffle_interval, shutdown_secs,
-		 stat_interval, stutter, verbose);
+		 looks, onoff_holdoff, onoff_interval, shuffle_interval,
+		 shutdown_secs, stat_interval, stutter, verbose);
 }
 
 static void ct_stop_tasks(struct task_struct **tasks, int n)
@@ -778,7 +875,7 @@ static int __init ct_start(void)
 		return ret;
 	if (onoff_interval > 0) {
 		ret = torture_onoff_init(onoff_holdoff * HZ, onoff_interval,
-					 NULL);
+					 ct_offline);
 		if (ret)
 			return ret;
 	}
