@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # coccicheck.sh: what scripts/coccinelle/media/v4l2_removal.cocci finds on the
-# base and in the series.  Prints a line "pass|fail<TAB>NAME" for each check to
-# stdout, and a table and the reports that fail one to stderr.  The reports are
-# in build/logs/coccicheck-{base,series}.
+# base and in the series, and how far v4l2_removal_convert.cocci gets.  Prints a
+# line "pass|fail<TAB>NAME" for each check to stdout, and tables and the reports
+# that fail one to stderr.  The reports are in build/logs/coccicheck-{base,series},
+# the tables in build/results/coccicheck, where report.py finds them.
 #
 # "make coccicheck" of the kernel would do the same, for half an hour: most files
 # of the media subsystem have nothing to do with it.
@@ -15,10 +16,11 @@ need spatch git
 # one at a time takes long, all at a time much memory
 jobs=${JOBS:-$(nproc)}
 rules="devm-state devm-drvdata empty-release freed-in-remove no-drain locked-drain"
-converted='^(drivers/media/test-drivers/(vivid/|visl/|vimc/|vicodec/|vim2m[.]c)|samples/v4l/)'
+platform="aspeed/ nxp/dw100/ nxp/imx8-isi/ rockchip/rkisp1/ sunxi/sun8i-di/ sunxi/sun8i-rotate/ verisilicon/"
+converted="^(drivers/media/test-drivers/(vivid/|visl/|vimc/|vicodec/|vim2m[.]c|vsensor[.]c)|samples/v4l/|drivers/media/platform/(${platform// /|}))"
 words='video_(un)?register_device|video_set_drvdata|video_device_release_empty|v4l2_device_(un)?register\(|vb2_queue_init|media_device_(un)?register'
-# not converted, for the other script to begin with
-begin="samsung/s5p-g2d/g2d.c sunxi/sun8i-di/sun8i-di.c m2m-deinterlace.c renesas/rcar_jpu.c samsung/s5p-jpeg/jpeg-core.c"
+# not converted by the series, for the other script to begin with
+begin="samsung/s5p-g2d/g2d.c amlogic/meson-ge2d/ge2d.c m2m-deinterlace.c renesas/rcar_jpu.c samsung/s5p-jpeg/jpeg-core.c"
 
 "$ROOT/lab/tree.sh" ensure
 "$ROOT/lab/tree.sh" base
@@ -48,7 +50,8 @@ files()
 	done | sort -u - "$TMP/files"
 }
 
-# scan SRC OUT: one line for each report
+# scan SRC OUT: one line for each report.  That of marvell/mmp-driver.c is there
+# only if the same process of spatch has read mcam-core.c before.
 scan()
 {
 	(
@@ -83,25 +86,74 @@ cp "$stamp" "$logs/coccicheck-base"
 scan "$TREE" "$logs/coccicheck-series" || die "spatch failed on the series"
 
 count() { grep -cF "[$1]" "$2" || :; }
-printf '%-16s %6s %6s\n' rule base series >&2
+# print KIND HEAD...: those rows of the results, to read
+print()
+{
+	local kind=$1
+	shift
+	{ (IFS=$'\t'; echo "$*"); sed -n "s/^$kind\t//p" "$TMP/results"; } |
+		awk -F'\t' '{ printf "%-24s", $1; for (i = 2; i <= NF; i++) printf " %8s", $i; print "" }' >&2
+}
 for r in $rules; do
-	printf '%-16s %6d %6d\n' "$r" "$(count "$r" "$logs/coccicheck-base")" "$(count "$r" "$logs/coccicheck-series")" >&2
-done
-printf '%-16s %6d %6d\n' all "$(wc -l <"$logs/coccicheck-base")" "$(wc -l <"$logs/coccicheck-series")" >&2
+	printf 'FOUND\t%s\t%d\t%d\n' "$r" "$(count "$r" "$logs/coccicheck-base")" "$(count "$r" "$logs/coccicheck-series")"
+done >"$TMP/results"
+printf 'FOUND\tall\t%d\t%d\n' "$(wc -l <"$logs/coccicheck-base")" "$(wc -l <"$logs/coccicheck-series")" >>"$TMP/results"
+print FOUND rule base series
 
 for r in $rules; do
 	check "finds on the base: $r" grep -qF "[$r]" "$logs/coccicheck-base"
 done
 check "finds on the base what was converted" some "$logs/coccicheck-base"
+for d in $platform; do
+	check "finds on the base: ${d%/}" grep -q "^drivers/media/platform/$d" "$logs/coccicheck-base"
+done
 check "nothing in converted drivers" none "$logs/coccicheck-series"
 
+# by_hand FILE: what is left to do in it, as far as a program can count: interrupts
+# that devm frees too late; what stops the hardware before v4l2_device_quiesce(); a
+# mem2mem device that comes after the first node; what close() does to the hardware;
+# labels that have become one.
+by_hand()
+{
+	awk '
+	BEGIN { hw = "pm_runtime_(put|disable)|clk_disable|dma_release_channel" }
+	/^[a-z].*[a-z_0-9]+\(/ {
+		removing = /_remove\(struct/
+		closing = /_(release|close)\(struct file/
+	}
+	/v4l2_device_quiesce\(/ { removing = 0 }
+	/devm_request[a-z_]*irq\(/ { irq++ }
+	$0 ~ hw && removing { early++ }
+	$0 ~ hw && closing { close_++ }
+	/video_register_device\(/ { node = 1 }
+	/v4l2_m2m_init\(/ && node { late++ }
+	/^[a-z_0-9]+:$/ { labels += label; label = 1; next }
+	NF { label = 0 }
+	END { printf "%d\t%d\t%d\t%d\t%d\n", irq, early, late, close_, labels }' "$1"
+}
+
+# begun FILE: convert a copy, look for what must be there, and for reports, of which
+# none may be left; the rest is a row of the results
 begun()
 {
-	(cd "$BASETREE" && cocci patch "$convert" "drivers/media/platform/$1") >"$TMP/patch" 2>"$TMP/err" &&
-		grep -q '^+.*v4l2_device_alloc(' "$TMP/patch" &&
-		[ "$(grep -c '^+.*v4l2_device_quiesce(' "$TMP/patch")" -gt 0 ] &&
-		[ "$(grep -c '^+.*v4l2_device_remove(' "$TMP/patch")" -gt 1 ]
+	local f=drivers/media/platform/$1 copy=$TMP/${1##*/}.d/${1##*/} lines
+	mkdir "${copy%/*}"
+	cp "$BASETREE/${f%/*}"/*.[ch] "${copy%/*}" &&
+	cocci patch "$convert" --in-place "$copy" >"$TMP/out" 2>"$TMP/err" &&
+	cocci report "$find" --no-show-diff "$copy" >"$TMP/left" 2>"$TMP/err" || return
+	# exits with 1, since they differ
+	lines=$(git diff --no-index --numstat "$BASETREE/$f" "$copy" | cut -f1,2) || :
+	printf 'BEGUN\t%s\t%d\t%d\t%s\t%s\n' "$1" "$(grep -c "^$f:" "$logs/coccicheck-base")" \
+		"$(grep -c ': \[[a-z-]*\]' "$TMP/left")" "${lines:-0$'\t'0}" "$(by_hand "$copy")" >>"$TMP/results"
+	! grep ': \[[a-z-]*\]' "$TMP/left" >&2 &&
+		grep -q 'v4l2_device_alloc(' "$copy" &&
+		grep -q 'v4l2_device_quiesce(' "$copy" &&
+		[ "$(grep -c 'v4l2_device_remove(' "$copy")" -gt 1 ]
 }
 for f in $begin; do
 	check "begins to convert ${f##*/}" begun "$f"
 done
+print BEGUN begun reports left added removed irq early late close labels
+
+mkdir -p "$BUILD/results"
+mv "$TMP/results" "$BUILD/results/coccicheck"

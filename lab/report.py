@@ -272,6 +272,23 @@ def bench(page):
     refscale(page)
 
 
+def coccicheck(page):
+    page.heading(2, "Semantic patches")
+    rows = [line.split("\t") for line in lines(os.path.join(OUT, "coccicheck"))]
+    if not rows:
+        page.text(NOT_RUN)
+        return
+    page.text("Places that they report, of drivers of all kinds.")
+    page.table(["rule", "unpatched", "patched"], [r[1:] for r in rows if r[0] == "FOUND"])
+    page.text("Drivers that the series does not convert, converted by program: what is "
+              "reported before and after, lines added and removed, and what is left to do "
+              "by hand as far as it can be counted: interrupts to free, hardware that "
+              "remove() stops too early, a mem2mem device that comes after the node, "
+              "hardware that close() uses, and labels that have become one.")
+    page.table(["driver", "before", "after", "added", "removed", "interrupts", "too early",
+                "too late", "close()", "labels"], [r[1:] for r in rows if r[0] == "BEGUN"])
+
+
 def median(values):
     return sorted(values)[len(values) // 2]
 
@@ -382,6 +399,7 @@ def main():
                                "torture-x86_64-kcsan-control"],
              r"^# .*(removals|in a removed device|offlined|KCSAN)")
     comments(page, "Fault injection", ["faults-uml"], r"^(not )?ok |^# .*allocations")
+    coccicheck(page)
     stress(page, "stress-uml", "All five drivers under load")
     stress(page, "times-uml", "The same without debug options: how long an unbind takes")
     stress(page, "endurance-uml", "Endurance: vivid under load, without debug options, idle time skipped")
