@@ -20,7 +20,7 @@
 //# freed-in-remove: remove() frees what open files use, and has not finished
 //# their handles.
 //#
-//# no-drain: remove() unregisters a node, and has not waited for calls.
+//# no-drain: remove() unregisters nodes, and has not waited for calls.
 //#
 //# locked-drain: calls are waited for, with a lock held that calls take.
 //#
@@ -42,6 +42,8 @@ import re
 OWNER = re.compile(r"\bv4l2_device_alloc\(|"
                    r"v4l2_dev(ice)?\s*(\.|->)\s*release\s*=[^=]")
 REGISTERS = re.compile(r"\bv4l2_device_register\(")
+WAITS = re.compile(r"\b(v4l2_device_quiesce|v4l2_nodes_drain|"
+                   r"video_device_drain)\(")
 texts = {}
 seen = set()
 
@@ -74,6 +76,11 @@ def found(pos, rule, msg):
     if key not in seen:
         seen.add(key)
         coccilib.report.print_report(pos[0], "[%s] %s" % (rule, msg))
+
+# A function of the driver's own may wait: be content with one in the file.
+def removed(pos):
+    if not WAITS.search(text(pos[0].file)):
+        found(pos, "no-drain", "calls may be in progress from here on")
 
 def empty_release(pos):
     if not has_owner(pos[0].file):
@@ -253,6 +260,38 @@ g(...)
 pos << no_drain_callee.pos;
 @@
 found(pos, "no-drain", "calls may be in progress from here on")
+
+@removed depends on report@
+identifier remove.fn;
+position pos;
+@@
+fn(...)
+{
+	<+...
+	v4l2_device_remove@pos(...)
+	...+>
+}
+
+@script:python@
+pos << removed.pos;
+@@
+removed(pos)
+
+@removed_callee depends on report@
+identifier callee.g;
+position pos;
+@@
+g(...)
+{
+	<+...
+	v4l2_device_remove@pos(...)
+	...+>
+}
+
+@script:python@
+pos << removed_callee.pos;
+@@
+removed(pos)
 
 // freed-in-remove
 
