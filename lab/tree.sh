@@ -6,7 +6,7 @@
 #
 #	tree	compose build/tree from patches/ and the new files
 #	refresh	take the commits made in build/tree back
-#	mail	write the series as mails to build/mail
+#	mail	write the series as mails to build/mail, and who gets them
 #	ensure	as tree, but take a build/tree with own edits as it is
 #	base	check the base out in build/base
 #	clean	remove build/, unless build/tree has work that is nowhere else
@@ -450,6 +450,17 @@ mail_posting()
 	mv "$letter.new" "$letter"
 }
 
+# recipients DIR: who gets a posting, beside it; the kernel's own script knows
+recipients()
+{
+	local -a mails=("$1"/*.patch)
+	# without the cover letter, in which it sees no patch
+	(cd "$TREE" && scripts/get_maintainer.pl --no-git --no-git-fallback --no-rolestats "${mails[@]:1}") \
+		>"$1/recipients" 2>"$TMP/err" && [ -s "$1/recipients" ] && return
+	rm -f "$1/recipients"
+	say "${1##*/}: no recipients, scripts/get_maintainer.pl says: $(grep -m 1 . "$TMP/err" || echo nothing)"
+}
+
 do_mail()
 {
 	local c bad name first last dir n=0 from
@@ -474,12 +485,12 @@ do_mail()
 		dir=$n-$name
 		mkdir -p "$TMP/mail/$dir"
 		mail_posting "$TMP/mail/$dir" "$name" "$from" "${commits[last - 1]}" "$n"
+		recipients "$TMP/mail/$dir"
 		from=${commits[last - 1]}
 		say "build/mail/$dir: $((last - first + 1)) patches"
 	done < <(postings)
 	rm -rf "$BUILD/mail"
 	mv "$TMP/mail" "$BUILD/mail"
-	say "scripts/get_maintainer.pl names who gets them"
 }
 
 do_clean()
