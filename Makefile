@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 # One line for each thing to do; the work is in lab/.
 
+# Unless given, after make or in the environment; above those of all others
+proof endurance: CYCLES := $(or $(CYCLES),10000)
+platform: DRIVER := $(or $(DRIVER),all)
+
 FLAVOUR ?= uml
 DRIVER  ?= vivid
 CYCLES  ?= 20
@@ -28,8 +32,6 @@ kernel: setup
 	@lab/kernel.sh "$(FLAVOUR)" $(BASE)
 shell: setup
 	@FLAVOUR="$(FLAVOUR)" lab/test.sh shell $(BASE)
-proof endurance: CYCLES = 10000
-platform: DRIVER = all
 kunit selftest compliance sequences stress endurance times torture bench baseline \
 	matrix faults reprobe lint coccicheck check test test-all proof report: setup
 	@FLAVOUR="$(FLAVOUR)" CYCLES="$(CYCLES)" lab/test.sh $@
