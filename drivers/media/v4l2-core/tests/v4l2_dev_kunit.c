@@ -3432,8 +3432,8 @@ static struct kunit_suite __refdata v4l2_bad_suite = {
 };
 
 /*
- * What lockdep has to report though nothing hangs, as removal_in_call_of_other()
- * must not make it do: each in a boot of its own as well.
+ * What lockdep has to report though nothing hangs, other than what happens in
+ * removal_in_call_of_other(): each in a boot of its own as well.
  */
 
 static int __init v4l2_lockdep_init(struct kunit *test)
