@@ -344,9 +344,8 @@ static const struct file_operations ct_cdev_fops = {
 	.release = ct_cdev_close,
 };
 
-static const struct class ct_class = {
-	.name = "cdevtorture",
-};
+/* Not static: its release may be delayed until this module is gone. */
+static struct class *ct_class;
 
 static void ct_cdev_release(struct device *dev)
 {
@@ -365,7 +364,7 @@ static struct ct_dev *ct_cdev_add(struct ct_slot *slot)
 	cdev_enable_drain(&d->cdev, "cdevtorture", &ct_cdev_key);
 	device_initialize(&d->dev);
 	d->dev.parent = &ct_parent->dev;
-	d->dev.class = &ct_class;
+	d->dev.class = ct_class;
 	d->dev.devt = ct_devt + slot->nr;
 	d->dev.release = ct_cdev_release;
 	ret = dev_set_name(&d->dev, "cdevtorture%d", slot->nr);
@@ -800,7 +799,7 @@ static void ct_cleanup(void)
 	/* The release that woke us may be preempted at its very end. */
 	synchronize_rcu_tasks();
 	if (ct_devt) {
-		class_unregister(&ct_class);
+		class_destroy(ct_class);
 		unregister_chrdev_region(ct_devt, ndevs);
 	}
 	if (ct_parent)
@@ -839,12 +838,12 @@ static int __init ct_register(void)
 	ct_parent = faux_device_create("cdevtorture", NULL, NULL);
 	if (!ct_parent)
 		return -ENODEV;
-	ret = class_register(&ct_class);
-	if (ret)
-		return ret;
+	ct_class = class_create("cdevtorture");
+	if (IS_ERR(ct_class))
+		return PTR_ERR(ct_class);
 	ret = alloc_chrdev_region(&ct_devt, 0, ndevs, "cdevtorture");
 	if (ret)
-		class_unregister(&ct_class);
+		class_destroy(ct_class);
 	return ret;
 }
 
