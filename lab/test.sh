@@ -87,6 +87,9 @@ do_kunit()	# FLAVOUR
 	}' "$log/ktap" >"$log/results"
 	[ -s "$log/results" ] || echo "fail	report: none" >"$log/results"
 	grep -vE "	($controls)[.]" "$log/results" | results "kunit $f:"
+	for c in ${controls//|/ }; do
+		grep -q "	${c}[.]" "$log/results" || result fail "kunit $f: there is no $c"
+	done
 	# What the kernel must report: then it is not what it was, so a boot for each
 	while IFS=$'\t' read -r _ c; do
 		case $c in
