@@ -14,9 +14,9 @@
  *  - the kernel has not complained.  With DEBUG_KOBJECT_RELEASE, a complaint
  *    can come up to some seconds late and name the wrong N.
  *
- * In the meantime a process opens each node as soon as it is there, and makes a
- * call and closes when all of that is over: a probe that fails late does so with
- * nodes open.
+ * In the meantime a process opens each node as soon as it is there, and makes
+ * a call and closes when all of that is over: a probe that fails late does so
+ * with nodes open.
  *
  * What was lost is kmemleak's to find, when the test is done.
  *
@@ -93,7 +93,7 @@ struct shot {
 	struct vr_call call;
 };
 
-/* Who opens nodes while a call with a fault is made, in memory shared with it */
+/* Who opens nodes while a bind fails, in memory shared with it */
 static struct holder {
 	int ready, stop;
 	unsigned int held;	/* nodes */
@@ -252,12 +252,16 @@ static bool is_held(const char *name)
 /* Opens what has appeared in /dev; returns the new number of files */
 static unsigned int open_new(int watch, int *fd, unsigned int n)
 {
-	char buf[4096] __attribute__((aligned(8))), path[300];
-	ssize_t len = read(watch, buf, sizeof(buf)), at;
+	union {
+		struct inotify_event e;
+		char bytes[4096];
+	} buf;
+	ssize_t len = read(watch, &buf, sizeof(buf)), at;
 	const struct inotify_event *e;
+	char path[300];
 
 	for (at = 0; at < len; at += sizeof(*e) + e->len) {
-		e = (void *)(buf + at);
+		e = (void *)(buf.bytes + at);
 		if (!e->len || !is_held(e->name) || n == 2 * MAX_NODES)
 			continue;
 		snprintf(path, sizeof(path), "/dev/%s", e->name);
