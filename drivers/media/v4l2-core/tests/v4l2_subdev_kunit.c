@@ -30,7 +30,7 @@
 
 #define NUM_PAIRS	2
 
-/* Has no argument, so that no user memory is needed. */
+/* The first has no argument, so that no user memory is needed. */
 #define SENSOR_IOC	_IO('V', BASE_VIDIOC_PRIVATE + 0)
 #define SENSOR_IOC_SET	_IOW('V', BASE_VIDIOC_PRIVATE + 1, int)
 #define SENSOR_IOC_GET	_IOR('V', BASE_VIDIOC_PRIVATE + 2, int)
@@ -282,7 +282,8 @@ static void bridge_add_nf(struct kunit *test, int i)
 	KUNIT_ASSERT_EQ(test, v4l2_async_nf_register(&b->nf), 0);
 }
 
-static void add_async_pair(struct kunit *test, int i)
+/* Neither knows of the other until the sensor is registered. */
+static struct sensor *create_async_pair(struct kunit *test, int i)
 {
 	struct sd_test *t = test->priv;
 	struct sensor *s;
@@ -293,6 +294,13 @@ static void add_async_pair(struct kunit *test, int i)
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, t->fwnode[i]);
 	bridge_add_nf(test, i);
 	s->sd.fwnode = t->fwnode[i];
+	return s;
+}
+
+static void add_async_pair(struct kunit *test, int i)
+{
+	struct sensor *s = create_async_pair(test, i);
+
 	KUNIT_ASSERT_EQ(test, v4l2_async_register_subdev(&s->sd), 0);
 	KUNIT_ASSERT_NOT_NULL(test, s->sd.devnode);
 }
@@ -724,6 +732,27 @@ static void __init async_call_by_bridge(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, bridge_call(t->bridge[0]), -ENODEV);
 }
 
+/* A sensor that comes while the bridge goes is probed again, for the next. */
+static void async_bridge_goes(struct kunit *test)
+{
+	struct sd_test *t = test->priv;
+	struct sensor *s = create_async_pair(test, 0);
+
+	v4l2_nodes_disconnect(&t->bridge[0]->v4l2_dev);
+	KUNIT_EXPECT_EQ(test, v4l2_async_register_subdev(&s->sd),
+			-EPROBE_DEFER);
+	KUNIT_EXPECT_NULL(test, s->sd.devnode);
+	KUNIT_EXPECT_NULL(test, s->sd.v4l2_dev);
+	bridge_remove(t, 0);
+
+	bridge_create(test, 0);
+	bridge_add_nf(test, 0);
+	KUNIT_EXPECT_EQ(test, v4l2_async_register_subdev(&s->sd), 0);
+	KUNIT_EXPECT_NOT_NULL(test, s->sd.devnode);
+	v4l2_async_unregister_subdev(&s->sd);
+	sensor_free(t, 0);
+}
+
 /* The last case: nothing of the others is left. */
 static void all_is_freed(struct kunit *test)
 {
@@ -744,6 +773,7 @@ static struct kunit_case __refdata v4l2_subdev_cases[] = {
 	KUNIT_CASE(register_nodes_fails),
 	KUNIT_CASE_PARAM(async_stuck_call, async_gen_params),
 	KUNIT_CASE(async_call_by_bridge),
+	KUNIT_CASE(async_bridge_goes),
 	KUNIT_CASE(all_is_freed),
 	{}
 };
