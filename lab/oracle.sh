@@ -15,6 +15,7 @@ BAD+='|possible recursive locking|circular locking|inconsistent lock state|suspi
 BAD+='|possible deadlock|bad unlock balance|held lock freed|lock held when returning|nested lock was not taken'
 BAD+='|possible irq lock inversion|irq-unsafe lock order|DEBUG_LOCKS_WARN|INFO: lockdep is turned off'
 BAD+='|refcount_t|sleeping function called|scheduling while atomic|Voluntary context switch within RCU'
+BAD+='|, at: [a-zA-Z0-9_]+\+0x'				# which locks lockdep's report is about
 BAD+='|INFO: task .* blocked|blocked for more than|self-detected stall|detected stalls|soft lockup|hard LOCKUP|rcu_.*kthread starved'
 BAD+='|calls? (still )?in progress'			# a drain that waits too long
 BAD+='|kmemleak: [0-9]* new suspected|unreferenced object|list_(add|del) corruption|kernel BUG|Bad page|Bad rss'

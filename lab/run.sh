@@ -21,7 +21,8 @@
 #	APPEND=...	more for the command line
 #	ICOUNT=1	as "icount: yes"
 #	EXTRA="FILE..."	more programs for /lab/bin
-#	EXPECT=REGEX	a control: the kernel must complain, and like that
+#	EXPECT=REGEX	a control: the kernel must complain, and like that: all that the
+#			oracle finds, in one line
 #	NAME=...	name of the log directory, build/logs/NAME
 #	DEVICES=DRIVER	arm64: with the devices of that driver of platform/drivers.tbl,
 #			and all modules that these ask for
@@ -199,7 +200,7 @@ if ! "$ROOT/lab/oracle.sh" "$console" "$(header allow)" >"$log/oracle" && [ -z "
 	say "$flavour$base $job: the kernel complained, see ${console#"$ROOT"/}:"
 	head -n 20 "$log/oracle" | sed 's/^/| /' >&2
 fi
-if [ -n "${EXPECT:-}" ] && ! grep -qE "$EXPECT" "$log/oracle"; then
+if [ -n "${EXPECT:-}" ] && ! tr '\n' ' ' <"$log/oracle" | grep -qE "$EXPECT"; then
 	bad=1
 	say "$flavour$base $job: the kernel did not complain, or not like '$EXPECT'"
 fi

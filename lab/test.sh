@@ -70,7 +70,8 @@ kunit_parse() { python3 "$TREE/tools/testing/kunit/kunit.py" parse "$1" >"$2" 2>
 
 do_kunit()	# FLAVOUR
 {
-	local f=$1 log=$LOGS/kunit-$1 c expect param controls='cdev_lockdep|v4l2_dev_bad|v4l2_dev_lockdep'
+	local f=$1 log=$LOGS/kunit-$1 c expect param lockdep='possible (circular|recursive) locking[^,]*, at:'
+	local controls='cdev_lockdep|v4l2_dev_bad|v4l2_dev_lockdep'
 	step "KUnit, $f"
 	try "kunit $f: kernel" kernel "$f" || return 0
 	# the console is judged by run.sh, the report in it by kunit.py
@@ -93,10 +94,17 @@ do_kunit()	# FLAVOUR
 	# What the kernel must report: then it is not what it was, so a boot for each
 	while IFS=$'\t' read -r _ c; do
 		case $c in
-		cdev_lockdep.*)	expect='possible (circular|recursive) locking' param=cdev_kunit.lockdep_reports ;;
-		v4l2_dev_lockdep.*)	expect='possible (circular|recursive) locking' param=v4l2_dev_kunit.bad_drivers ;;
-		*.no_wake)	expect='removal waits for' param=v4l2_dev_kunit.bad_drivers ;;
-		*)		expect='KASAN: .*use-after-free' param=v4l2_dev_kunit.bad_drivers ;;
+		cdev_*)	param=cdev_kunit.lockdep_reports ;;
+		*)	param=v4l2_dev_kunit.bad_drivers ;;
+		esac
+		case $c in
+		*.call_after_drain_under_lock)	expect="$lockdep call_after_drain_under_lock[+]" ;;
+		*_lockdep.*)		expect="$lockdep cdev_drain[+]" ;;
+		*.devm_state)		expect='KASAN: slab-use-after-free in stub_release[+]' ;;
+		*.no_drain)		expect='KASAN: slab-use-after-free in stub_read[+]' ;;
+		*.m2m_freed_early)	expect='KASAN: slab-use-after-free .* at v4l2_m2m_ctx_release[+]' ;;
+		*.no_wake)		expect='81:0 .*: removal waits for' ;;
+		*)			expect="what lab/test.sh does not know: $c" ;;
 		esac
 		try "kunit $f: the kernel reports $c" env NAME="kunit-$f-${c#*.}" EXPECT="$expect" \
 			APPEND="kunit.filter_glob=$c $param=1" "$lab/run.sh" "$f" kunit || :
@@ -331,7 +339,7 @@ do_torture()	# FLAVOUR SECONDS [TYPE...]
 		esac
 	done
 	[ ${#good[@]} -eq 0 ] || torture_guest "$f" "$n" "$image" "$2" "${good[@]}"
-	EXPECT='KCSAN: .*\[cdevtorture\]' torture_guest "$f" "$n-control" "$image" "$2" "${racy[@]}"
+	EXPECT='KCSAN: [^[]*\[cdevtorture\]' torture_guest "$f" "$n-control" "$image" "$2" "${racy[@]}"
 }
 
 # With KCSAN instead of KASAN
