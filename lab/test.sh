@@ -459,7 +459,7 @@ platform_driver()	# DRIVER CYCLES
 	sed -n 's/^RESULT\t\([^\t]*\)\t[a-z]*\t\(.*\)/# \1: \2/p; s/^.* unbinds: min /# &/p; /^# frames\|^# model/p' "$LOGS/storm-$d/job"
 	# not unbind: the driver core warns if there is no memory for the names
 	# of a device link
-	platform_guest "$d" faults faults -d "$dev" -e 20 -o bind,open-video,open-subdev,open-media,request
+	platform_guest "$d" faults faults -d "$dev" -e 20 -o bind,open-video,open-subdev,open-media,request,streamon
 	v=$(platform_verdict "$LOGS/faults-$d")
 	grep -E '^(not )?ok' "$LOGS/faults-$d/job" | sed 's/^/# /' || :
 	try "platform: $d: fault injection: $v" [ "${v%%:*}" = clean ] || :

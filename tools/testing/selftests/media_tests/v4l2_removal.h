@@ -713,6 +713,25 @@ static inline unsigned int vr_buf_type(int fd)
 	return 0;
 }
 
+/* Those of all its queues, of m2m first the capture queue; how many there are */
+static inline unsigned int vr_buf_types(int fd, unsigned int types[2])
+{
+	struct v4l2_capability cap = {};
+
+	types[0] = vr_buf_type(fd);
+	types[1] = 0;
+	vr_ioctl(fd, VIDIOC_QUERYCAP, &cap);
+	if (cap.device_caps & V4L2_CAP_VIDEO_M2M) {
+		types[0] = V4L2_BUF_TYPE_VIDEO_CAPTURE;
+		types[1] = V4L2_BUF_TYPE_VIDEO_OUTPUT;
+	}
+	if (cap.device_caps & V4L2_CAP_VIDEO_M2M_MPLANE) {
+		types[0] = V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE;
+		types[1] = V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE;
+	}
+	return types[1] ? 2 : types[0] ? 1 : 0;
+}
+
 /* struct v4l2_buffer with its planes, ready for an ioctl */
 struct vr_buf {
 	struct v4l2_buffer b;

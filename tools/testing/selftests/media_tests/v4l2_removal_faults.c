@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Bind, unbind and open the media test drivers, and allocate requests, with
- * each allocation on the way failing once.
+ * Bind, unbind and open the media test drivers, allocate requests, and start
+ * to stream, with each allocation on the way failing once.
  *
  * /proc/self/fail-nth lets the Nth allocation of the task fail.  N goes from 1
  * until the call is over before it gets that far: every one had its turn.
@@ -10,7 +10,8 @@
  *  - the call has failed, with ENOMEM, and left nothing behind: no node, and a
  *    device that an unbind failed for is still bound; or it has coped, and all
  *    nodes are there;
- *  - the next call, with nothing failing, works, and so do the nodes;
+ *  - the next call, with nothing failing, works, and so do the nodes; to start
+ *    to stream works on the same handle;
  *  - the kernel has not complained.  With DEBUG_KOBJECT_RELEASE, a complaint
  *    can come up to some seconds late and name the wrong N.
  *
@@ -58,7 +59,7 @@ struct node {
 	char path[64];
 };
 
-enum op { BIND, UNBIND, OPEN, REQUEST };
+enum op { BIND, UNBIND, OPEN, REQUEST, STREAMON };
 
 static const struct {
 	const char *name;
@@ -72,6 +73,7 @@ static const struct {
 	{ "open-media", OPEN, MEDIA },
 	{ "open-cec", OPEN, CEC },
 	{ "request", REQUEST, MEDIA },
+	{ "streamon", STREAMON, VIDEO },
 };
 
 static const struct {
@@ -90,6 +92,7 @@ struct shot {
 	const char *path;
 	unsigned int nth;	/* what fails: the Nth, or NONE */
 	unsigned int left;	/* of that when it was over; 0: it failed */
+	int again;		/* errno of STREAMON on the same handle */
 	struct vr_call call;
 };
 
@@ -326,17 +329,57 @@ static void end_holder(unsigned int nth)
 
 /* --------------------------------------------------------------- faults */
 
+/*
+ * The queues of a node, with all buffers in them, but for those that are taken
+ * in requests only.  Returns how many, or -1.
+ */
+static int fill_queues(int fd, struct vr_queue *q)
+{
+	unsigned int types[2], i, j, n = vr_buf_types(fd, types);
+
+	if (n == 1 && vr_queue_init(q, fd))
+		return -1;
+	for (i = 0; i < n; i++) {
+		vr_queue_init_type(&q[i], fd, types[i]);
+		if (vr_queue_alloc(&q[i]))
+			return -1;
+		for (j = 0; j < q[i].count; j++)
+			if (vr_qbuf(&q[i], j) && errno != EBADR)
+				return -1;
+	}
+	if (!n)
+		errno = ENOTTY;
+	return n ? (int)n : -1;
+}
+
+/* Those that stream are told again, which does nothing */
+static int stream_on(struct vr_queue *q, int n)
+{
+	int i, ret = 0;
+
+	for (i = 0; i < n && !ret; i++)
+		ret = vr_ioctl(q[i].fd, VIDIOC_STREAMON, &q[i].type);
+	return ret;
+}
+
 static long call_shot(struct vr_call *call, void *arg)
 {
-	int nth, fd = -1, ret = -1, err, req;
+	int nth, fd = -1, ret = -1, err, req, nq = 0;
 	struct shot *s = arg;
+	struct vr_queue q[2];
 	char buf[16];
 
 	s->left = NONE;
+	s->again = 0;
 	nth = open("/proc/self/fail-nth", O_RDWR | O_CLOEXEC);
 	if (s->op != OPEN)
-		fd = open(s->path, O_WRONLY | O_CLOEXEC);
+		fd = open(s->path, (s->op == STREAMON ? O_RDWR : O_WRONLY) |
+				   O_CLOEXEC);
 	if (nth < 0 || (s->op != OPEN && fd < 0))
+		return -1;
+	if (s->op == STREAMON)
+		nq = fill_queues(fd, q);
+	if (nq < 0)
 		return -1;
 	snprintf(buf, sizeof(buf), "%u", s->nth);
 	if (pwrite(nth, buf, strlen(buf), 0) < 0)
@@ -353,6 +396,9 @@ static long call_shot(struct vr_call *call, void *arg)
 	case REQUEST:
 		ret = ioctl(fd, MEDIA_IOC_REQUEST_ALLOC, &req);
 		break;
+	case STREAMON:
+		ret = stream_on(q, nq);
+		break;
 	}
 	err = errno;
 
@@ -361,6 +407,8 @@ static long call_shot(struct vr_call *call, void *arg)
 		s->left = strtoul(buf, NULL, 10);
 	if (pwrite(nth, "0", 1, 0) < 0)
 		return -1;
+	if (s->op == STREAMON && ret < 0 && stream_on(q, nq))
+		s->again = errno;
 	errno = err;
 	return ret;
 }
@@ -449,6 +497,11 @@ static bool after(enum op op, const char *path, int ret, unsigned int nth)
 			return false;
 		check_bound(nth);
 		return true;
+	case STREAMON:
+		if (shot->again)
+			complain(nth, "once more, on the same handle: %s",
+				 strerror(shot->again));
+		return again(op, path, nth);
 	case OPEN:
 	case REQUEST:
 		return again(op, path, nth);
@@ -501,15 +554,16 @@ static bool enumerate(enum op op, const char *path, unsigned int only)
 	return true;
 }
 
-static bool has_requests(void)
+/*
+ * Not all devices have requests, a radio has no queue, and a capture node may
+ * need formats that nobody set up (vimc), or lack what it streams from
+ */
+static bool is_possible(enum op op, const char *path)
 {
-	unsigned int n;
-
-	for (n = 0; n < nnodes; n++)
-		if (nodes[n].kind == MEDIA &&
-		    shoot(REQUEST, nodes[n].path, NONE) < 0 && errno == ENOTTY)
-			return false;
-	return true;
+	if (op == OPEN || shoot(op, path, NONE) >= 0)
+		return true;
+	return errno != ENOTTY &&
+	       !(op == STREAMON && (errno == EPIPE || drv->hardware));
 }
 
 static void run(unsigned int i, unsigned int only)
@@ -538,9 +592,10 @@ static void run(unsigned int i, unsigned int only)
 		break;
 	case OPEN:
 	case REQUEST:
+	case STREAMON:
 		for (n = 0; n < nnodes && good; n++)
 			if (nodes[n].kind == ops[i].kind &&
-			    (ops[i].op == OPEN || has_requests()))
+			    is_possible(ops[i].op, nodes[n].path))
 				good = enumerate(ops[i].op, nodes[n].path,
 						 only);
 		break;
