@@ -713,7 +713,7 @@ static inline unsigned int vr_buf_type(int fd)
 	return 0;
 }
 
-/* Those of all its queues, of m2m first the capture queue; how many there are */
+/* Those of all queues, of m2m first the capture queue; how many there are */
 static inline unsigned int vr_buf_types(int fd, unsigned int types[2])
 {
 	struct v4l2_capability cap = {};
