@@ -778,6 +778,54 @@ static inline int vr_qbuf(struct vr_queue *q, unsigned int index)
 	return vr_qbuf_req(q, index, -1);
 }
 
+/* A request of the media device, or -1 */
+static inline int vr_request_alloc(const char *path)
+{
+	int media, fd = -1;
+
+	media = open(path, O_RDWR | O_CLOEXEC);
+	if (media < 0)
+		return -1;
+	if (vr_ioctl(media, MEDIA_IOC_REQUEST_ALLOC, &fd))
+		fd = -1;
+	close(media);
+	return fd;
+}
+
+/* Queue a buffer in a request, with the control that vicodec wants there */
+static inline int vr_qbuf_in_request(struct vr_queue *q, unsigned int index,
+				     int req)
+{
+	struct v4l2_ctrl_fwht_params fwht = {};
+	struct v4l2_ext_control ctrl = {
+		.id = V4L2_CID_STATELESS_FWHT_PARAMS,
+		.size = sizeof(fwht),
+		.ptr = &fwht,
+	};
+	struct v4l2_ext_controls ctrls = { .count = 1, .controls = &ctrl };
+
+	if (!vr_ioctl(q->fd, VIDIOC_G_EXT_CTRLS, &ctrls)) {
+		ctrls.which = V4L2_CTRL_WHICH_REQUEST_VAL;
+		ctrls.request_fd = req;
+		if (vr_ioctl(q->fd, VIDIOC_S_EXT_CTRLS, &ctrls))
+			return -1;
+	}
+	return vr_qbuf_req(q, index, req);
+}
+
+/* The same, at once, and without a handle of the request */
+static inline int vr_qbuf_by_request(struct vr_queue *q, unsigned int index,
+				     const char *media)
+{
+	int ret, req = vr_request_alloc(media);
+
+	ret = vr_qbuf_in_request(q, index, req);
+	if (!ret)
+		ret = vr_ioctl(req, MEDIA_REQUEST_IOC_QUEUE, NULL);
+	close(req);
+	return ret;
+}
+
 /* Dequeue a buffer; its index, or -1 */
 static inline int vr_dqbuf(struct vr_queue *q)
 {

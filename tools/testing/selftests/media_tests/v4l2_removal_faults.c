@@ -329,10 +329,17 @@ static void end_holder(unsigned int nth)
 
 /* --------------------------------------------------------------- faults */
 
-/*
- * The queues of a node, with all buffers in them, but for those that are taken
- * in requests only.  Returns how many, or -1.
- */
+static const char *media_path(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < nnodes; i++)
+		if (nodes[i].kind == MEDIA)
+			return nodes[i].path;
+	return "";
+}
+
+/* The queues of a node, with all buffers in them.  Returns how many, or -1. */
 static int fill_queues(int fd, struct vr_queue *q)
 {
 	unsigned int types[2], i, j, n = vr_buf_types(fd, types);
@@ -344,7 +351,9 @@ static int fill_queues(int fd, struct vr_queue *q)
 		if (vr_queue_alloc(&q[i]))
 			return -1;
 		for (j = 0; j < q[i].count; j++)
-			if (vr_qbuf(&q[i], j) && errno != EBADR)
+			if (vr_qbuf(&q[i], j) &&
+			    (errno != EBADR ||
+			     vr_qbuf_by_request(&q[i], j, media_path())))
 				return -1;
 	}
 	if (!n)

@@ -332,19 +332,6 @@ static void vimc_formats(void)
 	}
 }
 
-static int alloc_request(const struct node *n)
-{
-	int media, fd = -1;
-
-	media = open(n->path, O_RDWR | O_CLOEXEC);
-	if (media < 0)
-		return -1;
-	if (vr_ioctl(media, MEDIA_IOC_REQUEST_ALLOC, &fd))
-		fd = -1;
-	close(media);
-	return fd;
-}
-
 static struct node *request_node(void)
 {
 	struct node *n = NULL;
@@ -382,7 +369,7 @@ static void open_node(struct node *n)
 			fail(n, "open: %s", strerror(errno));
 		break;
 	case REQUEST:
-		n->fd = alloc_request(n);
+		n->fd = vr_request_alloc(n->path);
 		if (n->fd < 0 && errno == ENOTTY)
 			skip(n, "the driver has no requests");
 		break;
@@ -413,38 +400,6 @@ static int stream_on(struct vr_queue *q)
 	return vr_ioctl(q->fd, VIDIOC_STREAMON, &q->type);
 }
 
-/* Queue a buffer in a request, with the control that vicodec wants there */
-static int qbuf_in_request(struct vr_queue *q, unsigned int index, int req)
-{
-	struct v4l2_ctrl_fwht_params fwht = {};
-	struct v4l2_ext_control ctrl = {
-		.id = V4L2_CID_STATELESS_FWHT_PARAMS,
-		.size = sizeof(fwht),
-		.ptr = &fwht,
-	};
-	struct v4l2_ext_controls ctrls = { .count = 1, .controls = &ctrl };
-
-	if (!vr_ioctl(q->fd, VIDIOC_G_EXT_CTRLS, &ctrls)) {
-		ctrls.which = V4L2_CTRL_WHICH_REQUEST_VAL;
-		ctrls.request_fd = req;
-		if (vr_ioctl(q->fd, VIDIOC_S_EXT_CTRLS, &ctrls))
-			return -1;
-	}
-	return vr_qbuf_req(q, index, req);
-}
-
-/* The same, at once, and without a handle of the request */
-static int qbuf_by_request(struct vr_queue *q, unsigned int index)
-{
-	int ret, req = alloc_request(request_node());
-
-	ret = qbuf_in_request(q, index, req);
-	if (!ret)
-		ret = vr_ioctl(req, MEDIA_REQUEST_IOC_QUEUE, NULL);
-	close(req);
-	return ret;
-}
-
 /* Allocate and queue all buffers, and start */
 static int stream(struct node *n)
 {
@@ -459,7 +414,9 @@ static int stream(struct node *n)
 			if (!vr_qbuf(&n->q[i], j))
 				continue;
 			/* stateless decoders take nothing but requests */
-			if (errno != EBADR || qbuf_by_request(&n->q[i], j))
+			if (errno != EBADR ||
+			    vr_qbuf_by_request(&n->q[i], j,
+					       request_node()->path))
 				return -1;
 		}
 		if (stream_on(&n->q[i]))
@@ -819,13 +776,13 @@ static void enter_request(struct node *n, bool queue)
 		q = &n->q[0];
 		req = n->fd;
 	} else {
-		n->aux = alloc_request(request_node());
+		n->aux = vr_request_alloc(request_node()->path);
 		q = &n->q[n->ntypes - 1];
 		req = n->aux;
 	}
 	/* of m2m, the other queue stays off: nothing runs */
 	vr_set_ctrl(q->fd, VR_CID_PERC_DROPPED, 100);
-	if (vr_queue_alloc(q) || qbuf_in_request(q, 0, req))
+	if (vr_queue_alloc(q) || vr_qbuf_in_request(q, 0, req))
 		no_stream(n, "buffer in a request");
 	else if (queue && vr_ioctl(req, MEDIA_REQUEST_IOC_QUEUE, NULL))
 		no_stream(n, "MEDIA_REQUEST_IOC_QUEUE");
