@@ -191,6 +191,7 @@ matrix_patched()
 	f=$(grep -c '^not ok' "$log/job" || :)
 	n=$(grep -c '^ok [^#]*$' "$log/job" || :)
 	grep -A1 '^not ok' "$log/job" | head -n 20 || :
+	grep 'woke the last call' "$log/job" || :
 	try "matrix $FLAVOUR: $d: $n cells passed, $f failed" [ "$n" -gt 0 -a "$f" -eq 0 ] || :
 	try "matrix $FLAVOUR: $d: complete" planned "$log/job" || :
 }
@@ -440,6 +441,7 @@ platform_driver()	# DRIVER CYCLES
 	platform_guest "$d" matrix matrix -d "$dev"
 	v=$(platform_verdict "$LOGS/matrix-$d")
 	grep -A1 '^not ok' "$LOGS/matrix-$d/job" | head -n 20 || :
+	grep 'woke the last call' "$LOGS/matrix-$d/job" || :
 	try "platform: $d: matrix: $v" [ "${v%%:*}" = clean ] || :
 	try "platform: $d: matrix: its clocks and runtime PM were watched" \
 		watched "$LOGS/matrix-$d/job" || :

@@ -948,8 +948,11 @@ static void expect_bits(struct node *n, const char *call, long want, long ret)
 		fail(n, "%s: 0x%lx", call, ret);
 }
 
+/* From the begin of the removal to the return of the last call it woke, in us */
+static __u64 longest_wake;
+
 /* The sleepers: they return, and that at once */
-static void check_woken(struct node *n, __u64 deadline)
+static void check_woken(struct node *n, __u64 start, __u64 deadline)
 {
 	unsigned int i;
 
@@ -962,6 +965,8 @@ static void check_woken(struct node *n, __u64 deadline)
 			fail(n, "%s sleeps on: %s", n->what[i], vr_where(call));
 			continue;
 		}
+		if (call->when > start + longest_wake)
+			longest_wake = call->when - start;
 		errno = call->err;
 		if (n->want[i] == WANT_ENODEV)
 			expect_enodev(n, n->what[i], call->ret);
@@ -1392,7 +1397,7 @@ static void run_round(const struct scenario *sc, const struct state *st)
 	char line[2048];
 	struct node *n = NULL;
 	bool any = false;
-	__u64 deadline;
+	__u64 start, deadline;
 	int kmsg, i;
 
 	while ((n = next_tested(n)))
@@ -1431,10 +1436,11 @@ static void run_round(const struct scenario *sc, const struct state *st)
 	}
 	if (sc->closed)
 		leave_all();
+	start = vr_now_us();
 	if (do_unbind()) {
 		deadline = vr_now_us() + VR_CALL_MS * 1000ULL;
 		while ((n = next_tested(n))) {
-			check_woken(n, deadline);
+			check_woken(n, start, deadline);
 			check_memory(n);
 		}
 		for (i = 0; !stuck && do_step(sc->steps[i]); i++)
@@ -1560,11 +1566,14 @@ int main(int argc, char **argv)
 	for (i = 0; i < n && !stuck; i++) {
 		unsigned int count[3] = {};
 
+		longest_wake = 0;
 		if (!vr_has_driver(&drivers[i]) || !start_driver(&drivers[i]))
 			continue;
 		run_cells(s, t, count);
 		ksft_print_msg("%s: %u passed, %u failed, %u skipped\n",
 			       drv->name, count[0], count[1], count[2]);
+		ksft_print_msg("%s: removal woke the last call after %llu ms\n",
+			       drv->name, longest_wake / 1000);
 	}
 	if (stuck)
 		ksft_exit_fail_msg("%s: unbind, bind or unload hangs\n",
