@@ -67,6 +67,16 @@ check "every new file enters with a patch" all_named
 check "postings: at most 15 patches, each with a cover letter" "$ROOT/lab/tree.sh" mail
 commits=$(g rev-list --reverse base..HEAD)
 
+# As the README applies them
+mails()
+{
+	local -x GIT_INDEX_FILE=$TMP/index
+	g read-tree base && g apply --cached --allow-empty "$BUILD"/mail/*/*.patch &&
+		[ "$(g write-tree)" = "$(g rev-parse 'HEAD^{tree}')" ]
+}
+
+check "postings: applied in the order of their names they are the series" mails
+
 # The ids of new files only say that nobody looked whether MAINTAINERS covers
 # them: look.
 maintained()

@@ -482,7 +482,7 @@ do_mail()
 		[ "$name" != - ] || die "patches/series has patches above its first line '# posting: NAME'"
 		[ $((last - first)) -lt 15 ] || die "posting $name has $((last - first + 1)) patches, which is more than 15"
 		n=$((n + 1))
-		dir=$n-$name
+		printf -v dir '%02d-%s' "$n" "$name"	# in a shell's order, too
 		mkdir -p "$TMP/mail/$dir"
 		mail_posting "$TMP/mail/$dir" "$name" "$from" "${commits[last - 1]}" "$n"
 		recipients "$TMP/mail/$dir"
