@@ -585,9 +585,9 @@ static int count_nodes(const char *driver)
 {
 	int n = 0;
 
-	vr_for_each(VR_VIDEO, driver, count_one, &n);
-	vr_for_each(VR_MEDIA, driver, count_one, &n);
-	vr_for_each(VR_CEC, driver, count_one, &n);
+	vr_for_each(VR_VIDEO, driver, NULL, count_one, &n);
+	vr_for_each(VR_MEDIA, driver, NULL, count_one, &n);
+	vr_for_each(VR_CEC, driver, NULL, count_one, &n);
 	return n;
 }
 

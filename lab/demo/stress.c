@@ -778,11 +778,12 @@ static void use_node(int fd, const char *path)
 /* A node of driver @d, or false */
 static bool pick(unsigned int d, char *path, size_t size)
 {
+	const struct vr_driver *drv = &drivers[d];
 	struct list list = {};
 
-	if (!vr_for_each(VR_VIDEO, drivers[d].name, add_node, &list) &&
-	    !vr_for_each(VR_MEDIA, drivers[d].name, add_node, &list))
-		vr_for_each(VR_CEC, drivers[d].name, add_node, &list);
+	if (!vr_for_each(VR_VIDEO, drv->name, drv->device, add_node, &list) &&
+	    !vr_for_each(VR_MEDIA, drv->name, drv->device, add_node, &list))
+		vr_for_each(VR_CEC, drv->name, drv->device, add_node, &list);
 	if (!list.n)
 		return false;
 	snprintf(path, size, "%s", list.path[rnd(list.n)]);

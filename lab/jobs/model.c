@@ -70,7 +70,8 @@ static int nrules;
 
 static struct irq {
 	unsigned int hwirq;
-	int trigger, count;	/* files */
+	int trigger, count, actions;	/* files */
+	bool handled;			/* when a storm last looked */
 } irqs[MAX_IRQS];
 static int nirqs;
 
@@ -117,7 +118,7 @@ static void add_node(const char *node)
 	/* shared or not, number, kind: big endian */
 	for (i = 0; i + 12 <= n && nirqs < MAX_IRQS; i += 12) {
 		irqs[nirqs].hwirq = FIRST_SPI + (cells[i + 6] << 8 | cells[i + 7]);
-		irqs[nirqs].trigger = irqs[nirqs].count = -1;
+		irqs[nirqs].trigger = irqs[nirqs].count = irqs[nirqs].actions = -1;
 		nirqs++;
 	}
 }
@@ -140,6 +141,8 @@ static bool find_irq(struct irq *irq)
 			continue;
 		snprintf(path, sizeof(path), "/sys/kernel/irq/%.16s/per_cpu_count", d->d_name);
 		irq->count = open(path, O_RDONLY);
+		snprintf(path, sizeof(path), "/sys/kernel/irq/%.16s/actions", d->d_name);
+		irq->actions = open(path, O_RDONLY);
 		snprintf(path, sizeof(path), "/sys/kernel/debug/irq/irqs/%.16s", d->d_name);
 		irq->trigger = open(path, O_RDWR);
 		break;
@@ -149,7 +152,7 @@ static bool find_irq(struct irq *irq)
 	return irq->trigger >= 0;
 }
 
-/* Fails if nobody handles it */
+/* Fails if no driver has ever asked for it; if none does now, it is pending */
 static bool trigger(struct irq *irq)
 {
 	if (irq->trigger < 0 && !find_irq(irq))
@@ -411,6 +414,14 @@ static void answer(struct rule *r, bool late, bool error)
 	r->done++;
 }
 
+/* Has a driver asked for it? */
+static bool handled(struct irq *irq)
+{
+	char c;
+
+	return pread(irq->actions, &c, 1, 0) == 1 && c != '\n';
+}
+
 static unsigned int raised;	/* in storms */
 
 static void storm(void)
@@ -421,8 +432,18 @@ static void storm(void)
 	if (now_us() < due)
 		return;
 	due = now_us() + STORM_US;
-	for (i = 0; i < nirqs; i++)
-		raised += trigger(&irqs[i]);
+	for (i = 0; i < nirqs; i++) {
+		bool now = (irqs[i].trigger >= 0 || find_irq(&irqs[i])) && handled(&irqs[i]);
+
+		/*
+		 * Nobody's would be pending until a driver asks for it, and come
+		 * at once, when what probe wrote before is not yet as the rules
+		 * keep it.  One that was somebody's the last time is not that new.
+		 */
+		if (now && irqs[i].handled)
+			raised += trigger(&irqs[i]);
+		irqs[i].handled = now;
+	}
 }
 
 static void on_signal(int sig)

@@ -166,7 +166,7 @@ static void devices(const char *n)
 
 	for (rep = 0; rep < REPS; rep++) {
 		nodes = 0;
-		vr_for_each(VR_VIDEO, "vivid", count_node, &nodes);
+		vr_for_each(VR_VIDEO, "vivid", NULL, count_node, &nodes);
 		with = kernel_kib();
 		unbind_or_die(&vr_vivid, &us[rep]);
 		vr_nap(1000);	/* what is freed after a grace period */

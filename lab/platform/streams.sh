@@ -48,12 +48,13 @@ node()
 	done
 }
 
-# format PAD[...]: along the pipeline
+# format PAD[...]...: along the pipeline, with one program: each takes its time
 format()
 {
+	local IFS=,
 	for dir in /sys/bus/media/devices/*; do
 		[ "$(basename "$(readlink -f "$dir/..")")" = "$device" ] || continue
-		media-ctl -d "/dev/${dir##*/}" -V "$1" || echo "# $1 was refused"
+		media-ctl -d "/dev/${dir##*/}" -V "$*" || echo "# $* was refused"
 	done
 }
 
@@ -76,22 +77,22 @@ set_up()
 	case $driver:$1 in
 	rkisp1:mainpath)
 		video=$(node rkisp1_mainpath)
-		format "'$sensor':0[fmt:SRGGB10_1X10/640x480]"
-		format "'rkisp1_csi':0[fmt:SRGGB10_1X10/640x480]"
-		format "'rkisp1_isp':0[fmt:SRGGB10_1X10/640x480]"
-		format "'rkisp1_isp':0[crop:(0,0)/640x480]"
-		format "'rkisp1_isp':2[fmt:YUYV8_2X8/640x480]"
-		format "'rkisp1_isp':2[crop:(0,0)/640x480]"
-		format "'rkisp1_resizer_mainpath':0[fmt:YUYV8_2X8/640x480]"
-		format "'rkisp1_resizer_mainpath':0[crop:(0,0)/640x480]"
-		format "'rkisp1_resizer_mainpath':1[fmt:YUYV8_1_5X8/640x480]"
+		format "'$sensor':0[fmt:SRGGB10_1X10/640x480]" \
+			"'rkisp1_csi':0[fmt:SRGGB10_1X10/640x480]" \
+			"'rkisp1_isp':0[fmt:SRGGB10_1X10/640x480]" \
+			"'rkisp1_isp':0[crop:(0,0)/640x480]" \
+			"'rkisp1_isp':2[fmt:YUYV8_2X8/640x480]" \
+			"'rkisp1_isp':2[crop:(0,0)/640x480]" \
+			"'rkisp1_resizer_mainpath':0[fmt:YUYV8_2X8/640x480]" \
+			"'rkisp1_resizer_mainpath':0[crop:(0,0)/640x480]" \
+			"'rkisp1_resizer_mainpath':1[fmt:YUYV8_1_5X8/640x480]"
 		v4l2-ctl -d "$video" -v width=640,height=480,pixelformat=NV12
 		;;
 	mxc-isi:capture)
 		video=$(node mxc_isi.0.capture)
-		format "'$sensor':0[fmt:UYVY8_1X16/640x480 field:none]"
-		format "'crossbar':0/0[fmt:UYVY8_1X16/640x480 field:none]"
-		format "'mxc_isi.0':0[fmt:UYVY8_1X16/640x480 field:none]"
+		format "'$sensor':0[fmt:UYVY8_1X16/640x480 field:none]" \
+			"'crossbar':0/0[fmt:UYVY8_1X16/640x480 field:none]" \
+			"'mxc_isi.0':0[fmt:UYVY8_1X16/640x480 field:none]"
 		v4l2-ctl -d "$video" -v width=640,height=480,pixelformat=YUYV
 		;;
 	mxc-isi:m2m)

@@ -1087,9 +1087,9 @@ static int count_nodes(void)
 {
 	int n = 0;
 
-	vr_for_each(VR_VIDEO, "vivid", count_one, &n);
-	vr_for_each(VR_MEDIA, "vivid", count_one, &n);
-	vr_for_each(VR_CEC, "vivid", count_one, &n);
+	vr_for_each(VR_VIDEO, "vivid", NULL, count_one, &n);
+	vr_for_each(VR_MEDIA, "vivid", NULL, count_one, &n);
+	vr_for_each(VR_CEC, "vivid", NULL, count_one, &n);
 	return n;
 }
 

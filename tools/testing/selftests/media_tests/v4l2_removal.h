@@ -117,14 +117,15 @@ static inline int vr_link_name(const char *path, char *buf, size_t size)
 }
 
 /*
- * Call @fn with the name of each device in @dir of sysfs that @driver made,
- * until it returns non-zero.  @up leads from there to the parent device.
+ * Call @fn with the name of each device in @dir of sysfs that @driver made for
+ * @device, or for any if that is NULL, until it returns non-zero.  @up leads
+ * from there to the parent device.
  */
 static inline int vr_for_each(const char *dir, const char *up,
-			      const char *driver,
+			      const char *driver, const char *device,
 			      int (*fn)(const char *name, void *arg), void *arg)
 {
-	char path[PATH_MAX], bound[64];
+	char path[PATH_MAX], parent[PATH_MAX], bound[64];
 	struct dirent *de;
 	int ret = 0;
 	DIR *d;
@@ -140,6 +141,11 @@ static inline int vr_for_each(const char *dir, const char *up,
 			 de->d_name, up);
 		if (vr_link_name(path, bound, sizeof(bound)) ||
 		    strcmp(bound, driver))
+			continue;
+		snprintf(path, sizeof(path), "/sys/%s/%s/%s", dir, de->d_name,
+			 up);
+		if (device && (!realpath(path, parent) ||
+			       strcmp(strrchr(parent, '/') + 1, device)))
 			continue;
 		ret = fn(de->d_name, arg);
 	}
@@ -205,7 +211,7 @@ static inline bool vr_find_video(const char *driver, const char *want,
 {
 	struct vr_match m = { want, path, size };
 
-	return vr_for_each(VR_VIDEO, driver, vr_match_sysfs_name, &m);
+	return vr_for_each(VR_VIDEO, driver, NULL, vr_match_sysfs_name, &m);
 }
 
 /* The path of a media node by its bus info ("" is any), or false */
@@ -214,7 +220,7 @@ static inline bool vr_find_media(const char *driver, const char *want,
 {
 	struct vr_match m = { want, path, size };
 
-	return vr_for_each(VR_MEDIA, driver, vr_match_media, &m);
+	return vr_for_each(VR_MEDIA, driver, NULL, vr_match_media, &m);
 }
 
 /* The path of a CEC adapter by its name ("" is any), or false */
@@ -223,7 +229,7 @@ static inline bool vr_find_cec(const char *driver, const char *want,
 {
 	struct vr_match m = { want, path, size };
 
-	return vr_for_each(VR_CEC, driver, vr_match_cec, &m);
+	return vr_for_each(VR_CEC, driver, NULL, vr_match_cec, &m);
 }
 
 /* -------------------------------------------- calls in another process */

@@ -264,9 +264,9 @@ static void find_nodes(void)
 
 	while ((n = next_node(n)))
 		n->missing = true;
-	vr_for_each(VR_VIDEO, drv->name, see_video, NULL);
-	vr_for_each(VR_MEDIA, drv->name, see_media, NULL);
-	vr_for_each(VR_CEC, drv->name, see_cec, NULL);
+	vr_for_each(VR_VIDEO, drv->name, drv->device, see_video, NULL);
+	vr_for_each(VR_MEDIA, drv->name, drv->device, see_media, NULL);
+	vr_for_each(VR_CEC, drv->name, drv->device, see_cec, NULL);
 	while ((n = next_node(n))) {
 		probe_video(n);
 		if (n->missing)
