@@ -30,7 +30,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MAX_RULES	24
+#define MAX_RULES	32
 #define MAX_WORDS	4
 #define MAX_TURNS	4
 #define MAX_IRQS	8
@@ -56,6 +56,7 @@ static struct rule {
 	uint32_t mask, value;
 	bool exact;		/* value, not just any bit of mask */
 	bool clear;
+	bool storm;
 	unsigned int every_us;
 	struct word set[MAX_WORDS], error[MAX_WORDS];
 	reg *until[MAX_TURNS];
@@ -70,8 +71,7 @@ static int nrules;
 
 static struct irq {
 	unsigned int hwirq;
-	int trigger, count, actions;	/* files */
-	bool handled;			/* when a storm last looked */
+	int trigger, count;	/* files */
 } irqs[MAX_IRQS];
 static int nirqs;
 
@@ -118,7 +118,7 @@ static void add_node(const char *node)
 	/* shared or not, number, kind: big endian */
 	for (i = 0; i + 12 <= n && nirqs < MAX_IRQS; i += 12) {
 		irqs[nirqs].hwirq = FIRST_SPI + (cells[i + 6] << 8 | cells[i + 7]);
-		irqs[nirqs].trigger = irqs[nirqs].count = irqs[nirqs].actions = -1;
+		irqs[nirqs].trigger = irqs[nirqs].count = -1;
 		nirqs++;
 	}
 }
@@ -141,8 +141,6 @@ static bool find_irq(struct irq *irq)
 			continue;
 		snprintf(path, sizeof(path), "/sys/kernel/irq/%.16s/per_cpu_count", d->d_name);
 		irq->count = open(path, O_RDONLY);
-		snprintf(path, sizeof(path), "/sys/kernel/irq/%.16s/actions", d->d_name);
-		irq->actions = open(path, O_RDONLY);
 		snprintf(path, sizeof(path), "/sys/kernel/debug/irq/irqs/%.16s", d->d_name);
 		irq->trigger = open(path, O_RDWR);
 		break;
@@ -270,7 +268,8 @@ static void parse(char *line)
 		if (!strcmp(key, "keep")) {
 			r->keep_or = strstr(arg, "|=");
 			parse_word(&r->keep, arg);
-		} else if (!strcmp(key, "when")) {
+		} else if (!strcmp(key, "when") || !strcmp(key, "storm")) {
+			r->storm = *key == 's';
 			parse_when(r, arg);
 		} else if (!strcmp(key, "set") && r->nset < MAX_WORDS) {
 			parse_word(&r->set[r->nset++], arg);
@@ -280,14 +279,14 @@ static void parse(char *line)
 			parse_until(r, arg);
 		} else if (!strcmp(key, "every")) {
 			r->every_us = strtoul(arg, NULL, 0) * 1000;
-		} else if (!strcmp(key, "irq") && atoi(arg) < nirqs) {
+		} else if (!strcmp(key, "irq") && (r->storm || atoi(arg) < nirqs)) {
 			r->irq = atoi(arg);
 		} else {
 			die("what is that?", key);
 		}
 	}
 	if (!r->keep.addr && (!r->when || r->irq < 0))
-		die("a rule needs keep, or when and irq", "rule");
+		die("a rule needs keep, or when or storm and irq", "rule");
 }
 
 static bool applies(struct rule *r)
@@ -414,12 +413,20 @@ static void answer(struct rule *r, bool late, bool error)
 	r->done++;
 }
 
-/* Has a driver asked for it? */
-static bool handled(struct irq *irq)
+/* Where a rule says which, only what the device has enabled */
+static bool can_be_raised(int irq)
 {
-	char c;
+	bool said = false;
+	int i;
 
-	return pread(irq->actions, &c, 1, 0) == 1 && c != '\n';
+	for (i = 0; i < nrules; i++) {
+		if (!rules[i].storm || rules[i].irq != irq)
+			continue;
+		if (applies(&rules[i]))
+			return true;
+		said = true;
+	}
+	return !said;
 }
 
 static unsigned int raised;	/* in storms */
@@ -432,18 +439,9 @@ static void storm(void)
 	if (now_us() < due)
 		return;
 	due = now_us() + STORM_US;
-	for (i = 0; i < nirqs; i++) {
-		bool now = (irqs[i].trigger >= 0 || find_irq(&irqs[i])) && handled(&irqs[i]);
-
-		/*
-		 * Nobody's would be pending until a driver asks for it, and come
-		 * at once, when what probe wrote before is not yet as the rules
-		 * keep it.  One that was somebody's the last time is not that new.
-		 */
-		if (now && irqs[i].handled)
+	for (i = 0; i < nirqs; i++)
+		if (can_be_raised(i))
 			raised += trigger(&irqs[i]);
-		irqs[i].handled = now;
-	}
 }
 
 static void on_signal(int sig)
@@ -490,7 +488,7 @@ int main(int argc, char **argv)
 		for (i = 0; i < nrules; i++) {
 			if (rules[i].keep.addr)
 				keep(&rules[i]);
-			else if (strcmp(mode, "never"))
+			else if (!rules[i].storm && strcmp(mode, "never"))
 				answer(&rules[i], !strcmp(mode, "late"), !strcmp(mode, "error"));
 		}
 		if (!strcmp(mode, "storm"))
@@ -499,7 +497,8 @@ int main(int argc, char **argv)
 	}
 	printf("# model: %s:", mode);
 	for (i = 0; i < nrules; i++)
-		printf(" %u", rules[i].done);
+		if (rules[i].nset)
+			printf(" %u", rules[i].done);
 	printf(" answers, %u more interrupts\n", raised);
 	return 0;
 }
