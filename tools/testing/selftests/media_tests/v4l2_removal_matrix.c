@@ -948,7 +948,7 @@ static void expect_bits(struct node *n, const char *call, long want, long ret)
 		fail(n, "%s: 0x%lx", call, ret);
 }
 
-/* From the begin of the removal to the return of the last call it woke, in us */
+/* From the start of the removal to the return of the last call, in us */
 static __u64 longest_wake;
 
 /* The sleepers: they return, and that at once */
