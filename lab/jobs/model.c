@@ -429,6 +429,19 @@ static bool can_be_raised(int irq)
 	return !said;
 }
 
+/*
+ * What comes between the look at whether the device would raise an interrupt and the
+ * trigger must be short: the driver may be unbound meanwhile, and the interrupt is then
+ * pending when it is bound again.  It sleeps often enough for others to run.
+ */
+static void run_first(void)
+{
+	struct sched_param param = { .sched_priority = 1 };
+
+	if (sched_setscheduler(0, SCHED_FIFO, &param))
+		die(strerror(errno), "SCHED_FIFO");
+}
+
 static unsigned int raised;	/* in storms */
 
 static void storm(void)
@@ -482,6 +495,7 @@ int main(int argc, char **argv)
 		;
 	if (i < nrules)
 		start_watch();
+	run_first();
 	signal(SIGTERM, on_signal);
 
 	while (!stop) {
