@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * stress DRIVER[,DRIVER...]|all CYCLES [WORKERS]: WORKERS processes (default: 8,
- * or 4 for each driver) open nodes of the drivers at random and stream (both
- * queues of a m2m device, with requests where it takes them), read, write, poll,
- * wait for events, map, pass DMABUFs from one driver to another, set up subdevs
- * and links, and close, some of it much later.  Under them all the drivers are
- * unbound and bound CYCLES times, each at a moment of its own, so that they
- * overlap.
+ * stress DRIVER[,DRIVER...]|all CYCLES [WORKERS [REST]]: WORKERS processes
+ * (default: 8, or 4 for each driver) open nodes of the drivers at random and stream
+ * (both queues of a m2m device, with requests where it takes them), read, write,
+ * poll, wait for events, map, pass DMABUFs from one driver to another, set up
+ * subdevs and links, and close, some of it much later.  Under them all the drivers
+ * are unbound and bound CYCLES times, each at a moment of its own, so that they
+ * overlap, but not sooner than REST milliseconds (default: 200) after the others
+ * are bound.
  *
  * Fails if an unbind or a bind does not return in time; if a worker's call is
  * still asleep some seconds after the device it was made on is gone (such a
@@ -1252,6 +1253,7 @@ struct cycle {
 };
 
 static struct cycle cycle[VR_MAX_DRIVERS];
+static unsigned int rest_ms = 200;
 
 /*
  * What unbinds, and who is at the driver's nodes and may have to be waited for, go
@@ -1377,7 +1379,7 @@ static bool run_round(bool rebind)
 	for (d = 0; d < ndrivers; d++) {
 		cycle[d].state = REST;
 		/* some of them at the same time, the others apart */
-		cycle[d].at = vr_now_us() + 1000 * (200 + 200 * rnd(4));
+		cycle[d].at = vr_now_us() + 1000 * (rest_ms + 200 * rnd(4));
 	}
 	if (!rebind)
 		__atomic_store_n(&shared->stop, 1, __ATOMIC_SEQ_CST);
@@ -1522,7 +1524,8 @@ static void report(void)
 
 static void usage(const char *self)
 {
-	fprintf(stderr, "usage: %s DRIVER[,DRIVER...]|all CYCLES [WORKERS]\n",
+	fprintf(stderr,
+		"usage: %s DRIVER[,DRIVER...]|all CYCLES [WORKERS [REST]]\n",
 		self);
 	exit(2);
 }
@@ -1533,6 +1536,8 @@ static void parse(char **argv, int argc)
 	nworkers = ndrivers == 1 ? 8 : 4 * ndrivers;
 	if (argc > 3)
 		nworkers = atoi(argv[3]);
+	if (argc > 4)
+		rest_ms = atoi(argv[4]);
 	if (!ndrivers || !nworkers || nworkers > MAX_WORKERS)
 		usage(argv[0]);
 }

@@ -39,8 +39,7 @@ hardware()
 node()
 {
 	for dir in "/sys/bus/platform/devices/${2:-$device}"/video4linux/video*; do
-		[ -e "$dir" ] || continue
-		read -r name <"$dir/name"
+		{ read -r name <"$dir/name"; } 2>/dev/null || continue
 		# shellcheck disable=SC2254
 		case $name in
 		$1)	echo "/dev/${dir##*/}" ;;
