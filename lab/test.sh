@@ -456,7 +456,7 @@ platform_driver()	# DRIVER CYCLES
 		grep -A9 '^not ok' "$LOGS/frames-$r/job" | sed 's/^/# /' || :
 		try "platform: $d: real frames, in all modes: $v" [ "${v%%:*}" = clean ] || :
 	fi
-	try "platform: $d: $2 cycles under load and interrupts" env DEVICES="$r" NAME="storm-$d" TIMEOUT=$((400 + 15 * $2)) \
+	try "platform: $d: $2 cycles under load and interrupts" env DEVICES="$r" NAME="storm-$d" TIMEOUT=$((400 + 20 * $2)) \
 		"$lab/run.sh" arm64 storm "$rdev" "$2" || :
 	sed -n 's/^RESULT\t\([^\t]*\)\t[a-z]*\t\(.*\)/# \1: \2/p; s/^.* unbinds: min /# &/p; /^# frames\|^# model/p' "$LOGS/storm-$d/job"
 	# not unbind: the driver core warns if there is no memory for the names

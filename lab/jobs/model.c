@@ -432,7 +432,8 @@ static bool can_be_raised(int irq)
 /*
  * What comes between the look at whether the device would raise an interrupt and the
  * trigger must be short: the driver may be unbound meanwhile, and the interrupt is then
- * pending when it is bound again.  It sleeps often enough for others to run.
+ * pending when it is bound again.  Nothing in userspace takes that back: this makes it
+ * rare, not impossible.  It sleeps often enough for others to run.
  */
 static void run_first(void)
 {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# Arguments: NAME/DEVICE CYCLES [WORKERS].  Unbind and bind a platform driver while
+# Arguments: NAME/DEVICE CYCLES.  Unbind and bind a platform driver while
 # applications do all they can, jobs and frames complete where platform/models.tbl
 # says how, and the driver's interrupts come all the time.
 # timeout: 600
@@ -21,10 +21,9 @@ while :; do
 done >/dev/null 2>&1 &
 beside=$!
 renice -n -20 -p "$beside"
-# bound for as long as it takes to set up the pipeline of a sensor
-rest=200
-[ -z "$sensor" ] || rest=2000
-stress "$1" "$2" "${3:-8}" $rest
+# with a sensor, bound for as long as it takes to set up the pipeline
+# shellcheck disable=SC2086
+stress "$1" "$2" ${sensor:+8 2000}
 status=$?
 kill "$beside"
 echo "# frames beside: $(awk '{ n += $1 } END { print n + 0 }' /tmp/frames)"
