@@ -606,7 +606,8 @@ once()
 	fi
 }
 
-# All but stress, whose length is the caller's
+# All but stress, whose length is the caller's, and lint, which takes longest and
+# says least of what the kernel does
 do_all()
 {
 	once do_kunit uml
@@ -621,7 +622,6 @@ do_all()
 	once both do_compliance_uml "do_sequences uml"
 	once both "do_faults -e 20" do_reprobe
 	once do_coccicheck
-	once do_lint
 }
 
 summary()
@@ -736,6 +736,7 @@ test-all|proof)
 	else
 		once do_stress uml 20
 	fi
+	once do_lint
 	step "$((($(ms) - start) / 60000)) minutes"
 	rm -rf "$BUILD/results/steps"
 	mkdir -p "$BUILD/results"
