@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""report.py [bench]: one page of what the last runs of the tests left in build/
+"""report.py [bench|open]: one page of what the last runs of the tests left in build/
 
-With an argument that section alone, to standard output.  Without, it writes
-build/results/proof.md, and proof.html with the plots.
+With "bench" that section alone, to standard output.  Otherwise it writes
+build/results/proof.md, and proof.html with the plots, and prints where that is;
+with "open" it also opens it in a browser, if there is a display.
 
 It judges nothing: what it shows are the checks that lab/test.sh counted, and what
 the guests printed (build/logs/NAME/job).  What was not run is said to be so.
@@ -13,9 +14,11 @@ import collections
 import glob
 import html
 import os
+import pathlib
 import re
 import subprocess
 import sys
+import webbrowser
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LOGS = os.path.join(ROOT, "build/logs")
@@ -408,7 +411,11 @@ def main():
     page.table(["commit", "logs"],
                [(c, ", ".join(sorted(set(n)))) for c, n in sorted(READ.items())])
     page.write()
-    print(os.path.relpath(os.path.join(OUT, "proof.html"), os.getcwd()))
+    path = os.path.join(OUT, "proof.html")
+    print(os.path.relpath(path, os.getcwd()), flush=True)
+    if sys.argv[1:] == ["open"] and (os.environ.get("DISPLAY") or
+                                     os.environ.get("WAYLAND_DISPLAY")):
+        webbrowser.open(pathlib.Path(path).as_uri())
 
 
 if __name__ == "__main__":

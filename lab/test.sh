@@ -681,7 +681,7 @@ bench)
 	do_bench
 	;;
 report)
-	exec "$lab/report.py"
+	exec "$lab/report.py" open
 	;;
 matrix|reprobe)
 	do_"$1"
