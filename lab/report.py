@@ -271,6 +271,7 @@ def bench(page):
         page.table(["call", "unpatched", "patched", "", ""], rows)
     else:
         page.text(NOT_RUN)
+    sizes(page)
     unbind(page)
     refscale(page)
 
@@ -315,6 +316,24 @@ def ratio(found, over, under):
         return "-"
     r = sorted(a / b for a, b in pairs)
     return "%.3g (%.3g to %.3g)" % (median(r), r[0], r[-1])
+
+
+def sizes(page):
+    """What lab/test.sh has measured of both kernels"""
+    page.heading(2, "Cost: size of the code")
+    base, ours = ({f[1]: int(f[2]) for f in (line.split("\t") for line in
+                                             lines(os.path.join(LOGS, name, "sizes")))}
+                  for name in ("bench-base", "bench"))
+    if not base or not ours:
+        page.text(NOT_RUN)
+        return
+    page.text("Bytes of code and constants of the same kernels, as size counts them. "
+              "The first row is the kernel without its modules, each of the others the "
+              "objects of one part, be it built in or a module.")
+    page.table(["", "unpatched", "patched", "", ""],
+               [[name, base.get(name, "-"), n, "%+d" % (n - base.get(name, 0)),
+                 "%+.2f %%" % (100 * n / base[name] - 100) if name in base else ""]
+                for name, n in ours.items()])
 
 
 def unbind(page):

@@ -346,6 +346,25 @@ do_torture()	# FLAVOUR SECONDS [TYPE...]
 # With KCSAN instead of KASAN
 do_races() { VARIANT=kcsan do_torture x86_64 60; }
 
+# What the series makes larger; most may be built in or modules
+MEASURED="fs/char_dev fs/cdev_drain drivers/media/mc/mc drivers/media/v4l2-core/videodev
+	drivers/media/v4l2-core/v4l2-mem2mem drivers/media/common/videobuf2/videobuf2-common
+	drivers/media/common/videobuf2/videobuf2-v4l2 drivers/media/cec/core/cec"
+
+# sizes OBJ: SIZE<TAB>name<TAB>bytes of code and constants, of vmlinux and of the
+# objects that are compiled under the name of each of these
+sizes()
+{
+	local m name
+	size "$1/vmlinux" | awk 'NR == 2 { print "SIZE\tvmlinux\t" $1 }' || return
+	for m in $MEASURED; do
+		name=${m##*/}
+		{ grep -lF "KBUILD_MODNAME='\"${name//-/_}\"'" "$1/${m%/*}"/.*.o.cmd || :; } |
+			sed -n '/[.]mod[.]o[.]cmd$/d; s|/[.]\([^/]*\)[.]cmd$|/\1|p' | xargs -r size |
+			awk -v n="$name" 'NR > 1 { t += $1 } END { if (t) print "SIZE\t" n "\t" t }' || return
+	done
+}
+
 # bench_kernel [BASE]
 bench_kernel()
 {
@@ -354,6 +373,7 @@ bench_kernel()
 	for job in bench unbind; do
 		try "$job$base" env KERNEL="$image" NAME="$job$base" "$lab/run.sh" x86_64 "$job" || :
 	done
+	sizes "${image%/arch/*}" >"$LOGS/bench$base/sizes" || result fail "bench$base: sizes"
 }
 
 # The gate beside other mechanisms: instructions on one CPU, and ratios with two,
