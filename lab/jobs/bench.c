@@ -211,14 +211,22 @@ static void vivid(void)
 	close(fd);
 }
 
+/* vim2m has no read(). */
 static void vim2m(void)
 {
+	/* each file has controls of its own: its events are of its own doing */
+	struct v4l2_event_subscription sub = {
+		.type = V4L2_EVENT_CTRL,
+		.id = V4L2_CID_HFLIP,
+		.flags = V4L2_EVENT_SUB_FL_ALLOW_FEEDBACK,
+	};
 	struct v4l2_control ctrl = { .id = V4L2_CID_HFLIP };
 	struct v4l2_capability cap;
 	struct vr_queue in, out;
-	unsigned int i;
+	struct v4l2_event ev;
+	unsigned int i = 0;
 	char path[64];
-	int fd;
+	int fd, other;
 
 	if (!vr_find_video("vim2m", "vim2m", path, sizeof(path)))
 		errx(1, "vim2m has no node");
@@ -227,6 +235,13 @@ static void vim2m(void)
 	BENCH("vim2m QUERYCAP", !ioctl(fd, VIDIOC_QUERYCAP, &cap));
 	BENCH("vim2m G_CTRL", !ioctl(fd, VIDIOC_G_CTRL, &ctrl));
 	BENCH("vim2m poll", poll_now(fd));
+	/* on a file that will not stream; the control is off by default */
+	other = open_or_die(path);
+	if (vr_ioctl(other, VIDIOC_SUBSCRIBE_EVENT, &sub))
+		err(1, "VIDIOC_SUBSCRIBE_EVENT");
+	BENCH_AFTER("vim2m DQEVENT", vr_set_ctrl(other, V4L2_CID_HFLIP, ++i & 1),
+		    !ioctl(other, VIDIOC_DQEVENT, &ev));
+	close(other);
 	start(&out, fd, V4L2_BUF_TYPE_VIDEO_OUTPUT);
 	start(&in, fd, V4L2_BUF_TYPE_VIDEO_CAPTURE);
 	BENCH("vim2m mmap+munmap", map_and_unmap(fd, out.buf[0].len));
