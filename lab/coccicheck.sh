@@ -40,11 +40,12 @@ cocci()
 	spatch -D "$mode" --very-quiet --cocci-file "$script" $options "$@"
 }
 
-# files: what has to do with V4L2, and what allocates the state for it
+# files: what has to do with V4L2, and what allocates the state for it; not the
+# KUnit tests, which drain under a lock on purpose
 files()
 {
 	local d
-	grep -rlE "$words" --include='*.c' drivers samples >"$TMP/files"
+	grep -rlE "$words" --include='*.c' --exclude-dir=tests drivers samples >"$TMP/files"
 	sed 's|/[^/]*$||' "$TMP/files" | sort -u | while read -r d; do
 		grep -lE 'devm_k[a-z_]*alloc' "$d"/*.c || :
 	done | sort -u - "$TMP/files"

@@ -22,10 +22,15 @@
 //#
 //# no-drain: remove() unregisters nodes, and has not waited for calls.
 //#
-//# locked-drain: calls are waited for, with a lock held that calls take.
+//# locked-drain: calls are waited for, with a lock held that calls take: that of
+//# a node or queue, or one of the media device. Whether calls into media and CEC
+//# devices and sub-devices take the lock of a node is not looked at: they may.
 //#
 //# Locks are told by the name of the field, structures by theirs. Functions that
-//# remove() calls directly are a part of it if they are in the same file.
+//# remove() calls directly are a part of it if they are in the same file. A lock
+//# is seen if the function that waits takes it, by mutex_lock(), guard() or
+//# scoped_guard(), and the same file says that it is that of a node or queue; or
+//# if it is taken by the pointer in these.
 //
 // Confidence: Moderate
 // Comments: see Documentation/driver-api/media/v4l2-removal.rst
@@ -53,6 +58,10 @@ seen = set()
 inner = {}
 outer = {}
 NODES = ("video_device", "v4l2_device", "media_device")
+# These wait for calls that take the lock of a node or queue
+VIDEO = ("vb2_video_unregister_device", "v4l2_device_quiesce",
+         "video_device_drain", "v4l2_nodes_drain", "v4l2_finish_handles",
+         "v4l2_nodes_finish_handles")
 
 def text(name):
     if name not in texts:
@@ -81,6 +90,36 @@ def found(pos, rule, msg):
 def removed(pos):
     if not WAITS.search(text(pos[0].file)):
         found(pos, "no-drain", "calls may be in progress from here on")
+
+# The fields that are the lock of a node or queue, each with the file that says
+# so. A "lock" without "&" is the pointer in a video_device or vb2_queue.
+locks = set()
+
+def locked(pos, func, lock):
+    name = re.search(r"(->|\.) (\w+)$", lock)
+    if not name:
+        return
+    name = name.group(2)
+    if lock[0] == "&":
+        if not ((pos[0].file, name) in locks or
+                name in ("graph_mutex", "req_queue_mutex")):
+            return
+    elif name != "lock":
+        return
+    found(pos, "locked-drain", "waits for calls, which take %s" % name
+          if func in VIDEO else "waits for calls, which may take %s" % name)
+
+# A guard lasts until the end of the block that it is in.
+def same_block(begin, end):
+    lines = text(end.file).split("\n")[int(begin.line) - 1:int(end.line)]
+    lines[-1] = lines[-1][:int(end.column)]
+    lines[0] = lines[0][int(begin.column):]
+    depth = 0
+    for c in "".join(lines):
+        depth += (c == "{") - (c == "}")
+        if depth < 0:
+            return False
+    return True
 
 def empty_release(pos):
     if not has_owner(pos[0].file):
@@ -385,30 +424,88 @@ if S in inner or S in outer:
 {struct video_device, struct vb2_queue} w;
 expression x;
 identifier l;
-@@
-(
- v->lock = &x->l
-|
- v->lock = &x.l
-|
- w.lock = &x->l
-|
- w.lock = &x.l
-)
-
-@locked depends on report exists@
-identifier lock.l;
-expression x;
 position pos;
 @@
-mutex_lock(&x->l)
-... when != mutex_unlock(&x->l)
-\(vb2_video_unregister_device@pos\|v4l2_device_quiesce@pos\|
-  v4l2_nodes_drain@pos\|video_device_drain@pos\|
-  v4l2_nodes_finish_handles@pos\|v4l2_finish_handles@pos\)(...)
+(
+ v->lock =@pos &x->l
+|
+ v->lock =@pos &x.l
+|
+ w.lock =@pos &x->l
+|
+ w.lock =@pos &x.l
+)
 
 @script:python@
-pos << locked.pos;
+pos << lock.pos;
 l << lock.l;
 @@
-found(pos, "locked-drain", "waits for calls, which take %s" % l)
+locks.add((pos[0].file, l))
+
+@waits@
+identifier f = { vb2_video_unregister_device, v4l2_device_quiesce,
+		 video_device_drain, v4l2_nodes_drain, v4l2_finish_handles,
+		 v4l2_nodes_finish_handles, v4l2_device_remove,
+		 media_device_drain, media_device_unregister,
+		 v4l2_device_unregister, v4l2_device_unregister_subdev,
+		 v4l2_async_unregister_subdev, v4l2_async_nf_unregister,
+		 cec_unregister_adapter };
+position pos;
+@@
+f@pos(...)
+
+@locked depends on report exists@
+expression L;
+identifier waits.f;
+position waits.pos;
+@@
+mutex_lock(L)
+... when != mutex_unlock(L)
+f@pos(...)
+
+@script:python@
+pos << waits.pos;
+f << waits.f;
+L << locked.L;
+@@
+locked(pos, f, L)
+
+@guarded depends on report exists@
+expression L;
+identifier waits.f;
+position waits.pos;
+position in;
+symbol mutex;
+@@
+guard(mutex)@in(L)
+... when any
+f@pos(...)
+
+@script:python@
+pos << waits.pos;
+f << waits.f;
+in_ << guarded.in;
+L << guarded.L;
+@@
+if same_block(in_[0], pos[0]):
+    locked(pos, f, L)
+
+@scoped depends on report exists@
+expression L;
+identifier waits.f;
+position waits.pos;
+iterator name scoped_guard;
+symbol mutex;
+@@
+scoped_guard(mutex, L) {
+	<+...
+	f@pos(...)
+	...+>
+}
+
+@script:python@
+pos << waits.pos;
+f << waits.f;
+L << scoped.L;
+@@
+locked(pos, f, L)
