@@ -9,8 +9,8 @@
  * matters if the code under test is broken. In that case what the tasks use is
  * leaked, as they might still use it.
  *
- * A report by KASAN, lockdep or WARN does not fail a KUnit case by itself, so
- * that this is looked for when a case ends.
+ * A report by lockdep, WARN, or KASAN in another task, does not fail a KUnit
+ * case by itself, so that this is looked for when a case ends.
  */
 
 #include <kunit/test.h>
@@ -26,6 +26,7 @@
 #include <linux/fs_struct.h>
 #include <linux/init_syscalls.h>
 #include <linux/iopoll.h>
+#include <linux/jiffies.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
@@ -116,6 +117,12 @@ static bool wait_for(struct completion *done)
 	return wait_for_completion_timeout(done, WAIT);
 }
 
+/* In a call: longer, since one that gave up would hide what hangs. */
+static void wait_to_go(struct completion *go)
+{
+	wait_for_completion_timeout(go, 3 * WAIT);
+}
+
 /*
  * Wait until the task sleeps. The only thing it sleeps on, once it has started,
  * is what the test is about, and it queues itself there before it says so in
@@ -140,7 +147,7 @@ void cdev_kunit_wake_drain(atomic_t *active)
 
 	if (tt && tt->task == current) {
 		complete(&tt->left);
-		wait_for(&tt->wake);
+		wait_to_go(&tt->wake);
 	}
 	__cdev_wake_drain(active);
 }
@@ -175,7 +182,7 @@ static int call_fn(void *data)
 
 	if (cdev_enter(tt->cdev, &call)) {
 		complete(&tt->started);
-		wait_for(&tt->go);
+		wait_to_go(&tt->go);
 		tt->t->done_by_calls++;
 		cdev_exit(tt->cdev, &call);
 	} else {
@@ -551,6 +558,36 @@ static void drain_waits_for_last_call(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, t->done_by_calls, MANY);
 }
 
+static int wait_fn(void *data)
+{
+	struct test_task *tt = data;
+	atomic_t *active = &tt->cdev->active;
+
+	complete(&tt->started);
+	wait_var_event(active, atomic_read(active) == CDEV_DISCONNECTED);
+	complete_all(&tt->done);
+	return 0;
+}
+
+/*
+ * Every 10 s a drain looks for itself, and would end though nobody wakes it.
+ * This one does not.
+ */
+static void last_call_wakes(struct kunit *test)
+{
+	struct cdev_test *t = test->priv;
+	struct test_task *call, *waiter;
+
+	cdev_connect(&t->cdev);
+	call = start_call(test, &t->cdev);
+	cdev_disconnect(&t->cdev);
+	waiter = start_task(test, &t->cdev, wait_fn, "cdev_wait");
+	KUNIT_ASSERT_TRUE(test, wait_for(&waiter->started));
+	KUNIT_EXPECT_TRUE(test, is_asleep(waiter));
+	end_call(test, call);
+	KUNIT_ASSERT_TRUE(test, wait_for(&waiter->done));
+}
+
 static void several_drains(struct kunit *test)
 {
 	struct cdev_test *t = test->priv;
@@ -586,6 +623,7 @@ static void devices_are_independent(struct kunit *test)
 	cdev_disconnect(&t->other);
 	KUNIT_EXPECT_FALSE(test, enter_refused(&t->cdev));
 	drain(test, &t->other);
+	KUNIT_EXPECT_FALSE(test, completion_done(&call->done));
 	end_call(test, call);
 }
 
@@ -694,6 +732,19 @@ static void free_before_wake(struct kunit *test)
 	wake_after_free(test, cdev);
 }
 
+/* Busy: that it wakes up would decide what happens next. */
+static bool wait_until_disconnected(struct cdev *cdev)
+{
+	unsigned long end = jiffies + WAIT;
+
+	while (!cdev_is_disconnected(cdev)) {
+		if (time_after(jiffies, end))
+			return false;
+		cpu_relax();
+	}
+	return true;
+}
+
 static int batch_call_fn(void *data)
 {
 	struct test_task *tt = data;
@@ -710,8 +761,8 @@ static int batch_call_fn(void *data)
 				tt->ret = -ENODEV;
 		complete(&t->taken);
 		while (j--) {
-			while (!cdev_is_disconnected(t->batch[j]))
-				cpu_relax();
+			if (!wait_until_disconnected(t->batch[j]))
+				tt->ret = -ETIMEDOUT;
 			udelay(get_random_u32_below(8));
 			cdev_exit(t->batch[j], &t->batch_call[j]);
 		}
@@ -958,6 +1009,7 @@ static struct kunit_case cdev_cases[] = {
 	KUNIT_CASE(drain_without_calls),
 	KUNIT_CASE(drain_waits_for_call),
 	KUNIT_CASE(drain_waits_for_last_call),
+	KUNIT_CASE(last_call_wakes),
 	KUNIT_CASE(several_drains),
 	KUNIT_CASE(devices_are_independent),
 	KUNIT_CASE(drain_in_call),
@@ -1142,7 +1194,7 @@ static void stop_at(struct stop *stop)
 	if (!stop->armed)
 		return;
 	complete(&stop->inside);
-	wait_for(&stop->go);
+	wait_to_go(&stop->go);
 }
 
 static int test_open(struct inode *inode, struct file *file)

@@ -1177,6 +1177,51 @@ static void drain_waits_for_call(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, in_flight(vdev), 0);
 }
 
+enum point { BEFORE_FLAG, BEFORE_WAKE, BEFORE_DRAIN, IN_DRAIN, REMOVED };
+
+/* A call that is over before the drain is waited for by nobody. */
+static void call_ends(struct kunit *test, enum point end)
+{
+	enum stub_op op = get_op(test);
+	struct stub *s = the_stub(test);
+	struct video_device *vdev = &s->vdev[0];
+	struct test_task *call;
+	enum point at;
+
+	call = start_op(test, s, open_node(test, s, 0), op);
+	for (at = BEFORE_FLAG; at <= BEFORE_DRAIN; at++) {
+		KUNIT_EXPECT_EQ(test, in_flight(vdev), at <= end);
+		if (at == end) {
+			let_go(s, op);
+			KUNIT_ASSERT_TRUE(test, is_done(call));
+			KUNIT_EXPECT_EQ(test, in_flight(vdev), 0);
+		}
+		if (at == BEFORE_FLAG)
+			cdev_disconnect(vdev->cdev);
+		else if (at == BEFORE_WAKE)
+			video_device_disconnect(vdev);
+	}
+	drain(test, vdev);
+	KUNIT_EXPECT_EQ(test, call->ret,
+			end == BEFORE_FLAG ? accepted(op) : overtaken(op));
+	KUNIT_EXPECT_EQ(test, stub_calls(s, op), op == OP_OPEN ? 2 : 1);
+}
+
+static void call_ends_before_flag(struct kunit *test)
+{
+	call_ends(test, BEFORE_FLAG);
+}
+
+static void call_ends_before_wake(struct kunit *test)
+{
+	call_ends(test, BEFORE_WAKE);
+}
+
+static void call_ends_before_drain(struct kunit *test)
+{
+	call_ends(test, BEFORE_DRAIN);
+}
+
 /* The driver has returned, but what called it has not done so yet. */
 static void drain_waits_for_return(struct kunit *test)
 {
@@ -2475,6 +2520,80 @@ static void finish_without_disconnect(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&s->released_finished), 0);
 }
 
+static const struct close_param {
+	const char *name;
+	int node;
+	enum point begin;
+} close_params[] = {
+	{ "before_flag", 0, BEFORE_FLAG },
+	{ "before_wake", 0, BEFORE_WAKE },
+	{ "before_drain", 0, BEFORE_DRAIN },
+	{ "in_drain", 0, IN_DRAIN },
+	{ "removed", 0, REMOVED },
+	{ "m2m_before_flag", M2M, BEFORE_FLAG },
+	{ "m2m_before_wake", M2M, BEFORE_WAKE },
+	{ "m2m_before_drain", M2M, BEFORE_DRAIN },
+	{ "m2m_in_drain", M2M, IN_DRAIN },
+	{ "m2m_removed", M2M, REMOVED },
+};
+
+KUNIT_ARRAY_PARAM_DESC(close, close_params, name);
+
+/* Whenever it begins: a close is not refused, and drain waits for none. */
+static void __init close_in_progress(struct kunit *test)
+{
+	const struct close_param *param = test->param_value;
+	struct test_task *call, *drainer = NULL, *closer = NULL;
+	bool m2m = param->node == M2M;
+	struct file *file, *closing;
+	struct video_device *vdev;
+	struct stub *s;
+	enum point at;
+
+	s = m2m ? the_m2m_stub(test) : the_stub(test);
+	vdev = &s->vdev[param->node];
+	file = m2m ? open_m2m(test, s) : open_node(test, s, 0);
+	closing = m2m ? open_m2m(test, s) : open_node(test, s, 0);
+	call = start_op(test, s, file, OP_IOCTL);
+	WRITE_ONCE(s->gate[OP_RELEASE].stop, true);
+	for (at = BEFORE_FLAG; at <= REMOVED; at++) {
+		switch (at) {
+		case BEFORE_FLAG:
+			break;
+		case BEFORE_WAKE:
+			cdev_disconnect(vdev->cdev);
+			break;
+		case BEFORE_DRAIN:
+			video_device_disconnect(vdev);
+			break;
+		case IN_DRAIN:
+			drainer = start_task(test, task_drain, .vdev = vdev);
+			KUNIT_EXPECT_TRUE(test, is_asleep(drainer));
+			break;
+		case REMOVED:
+			KUNIT_EXPECT_TRUE(test, is_asleep(drainer));
+			KUNIT_EXPECT_EQ(test, in_flight(vdev), 1);
+			let_go(s, OP_IOCTL);
+			KUNIT_ASSERT_TRUE(test, is_done(call));
+			KUNIT_ASSERT_TRUE(test, is_done(drainer));
+			break;
+		}
+		if (at != param->begin)
+			continue;
+		closer = start_task(test, task_close,
+				    .file = forget_file(test, closing));
+		KUNIT_ASSERT_TRUE(test, wait_for(&s->gate[OP_RELEASE].inside));
+		WRITE_ONCE(s->gate[OP_RELEASE].stop, false);
+	}
+	KUNIT_EXPECT_EQ(test, call->ret, 0);
+	KUNIT_EXPECT_TRUE(test, is_asleep(closer));
+	let_go(s, OP_RELEASE);
+	KUNIT_ASSERT_TRUE(test, is_done(closer));
+	KUNIT_EXPECT_EQ(test, stub_calls(s, OP_RELEASE), 1);
+	finish(test, vdev);
+	KUNIT_EXPECT_TRUE(test, file_fh(file)->finished);
+}
+
 static void close_holds_off_finish(struct kunit *test)
 {
 	struct stub *s = the_stub(test);
@@ -2986,8 +3105,6 @@ static void __init register_in_devm(struct kunit *test)
  * must not wait for it where it need not.
  */
 
-enum point { BEFORE_FLAG, BEFORE_WAKE, BEFORE_DRAIN, IN_DRAIN, REMOVED };
-
 static const struct fault_param {
 	const char *name;
 	unsigned int cmd;
@@ -3295,6 +3412,9 @@ static void __init removal(struct kunit *test)
 
 static struct kunit_case __refdata v4l2_dev_cases[] = {
 	KUNIT_CASE_PARAM(drain_waits_for_call, op_gen_params),
+	KUNIT_CASE_PARAM(call_ends_before_flag, op_gen_params),
+	KUNIT_CASE_PARAM(call_ends_before_wake, op_gen_params),
+	KUNIT_CASE_PARAM(call_ends_before_drain, op_gen_params),
 	KUNIT_CASE(drain_waits_for_return),
 	KUNIT_CASE_PARAM(unregister_does_not_wait, op_gen_params),
 	KUNIT_CASE(compat_ioctl_of_core),
@@ -3334,6 +3454,7 @@ static struct kunit_case __refdata v4l2_dev_cases[] = {
 	KUNIT_CASE(disconnect_handles),
 	KUNIT_CASE(finish_handles),
 	KUNIT_CASE(finish_without_disconnect),
+	KUNIT_CASE_PARAM(close_in_progress, close_gen_params),
 	KUNIT_CASE(close_holds_off_finish),
 	KUNIT_CASE(finish_holds_off_close),
 	KUNIT_CASE(nodes_disconnect_before_drain),

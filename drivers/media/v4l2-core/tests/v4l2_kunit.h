@@ -2,8 +2,8 @@
 /*
  * What the KUnit tests of V4L2 devices and of sub-devices share: tasks that
  * make the calls, the files that they make them through, and a look at what the
- * kernel reported meanwhile. A report by KASAN, lockdep or WARN does not fail a
- * KUnit case by itself.
+ * kernel reported meanwhile. A report by lockdep, WARN, or KASAN in another
+ * task, does not fail a KUnit case by itself.
  */
 #ifndef _V4L2_KUNIT_H_
 #define _V4L2_KUNIT_H_
