@@ -12,13 +12,13 @@
  * torture_type= says what is removed: "cdev" is a device that brackets its
  * file operations itself, "v4l2" a video device, for which the core does it.
  * The types called busted show that the test can fail, each in its own way:
- * they do not drain ("busted"), refuse calls later than they say ("late"), or
- * free the device while files are open ("free"). In "cdev_racy" reads race with
- * each other, which only KCSAN can tell.
+ * they do not drain ("busted"), refuse calls later than they say ("late") or
+ * sooner ("early"), do not wake who drains ("nowake"), or free the device
+ * while files are open ("free"). In "cdev_racy" reads race with each other,
+ * which only KCSAN can tell.
  */
 
 #include <linux/atomic.h>
-#include <linux/cdev_drain.h>
 #include <linux/device/faux.h>
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -35,6 +35,15 @@
 #include <linux/torture.h>
 #include <linux/wait.h>
 
+/*
+ * The last that cdev_exit() does, and it is inlined here: cdev_nowake_busted
+ * leaves it out.
+ */
+#define __cdev_wake_drain	ct_wake_drain
+#include <linux/cdev_drain.h>
+#undef __cdev_wake_drain
+typeof(ct_wake_drain) __cdev_wake_drain;
+
 #include <media/v4l2-dev.h>
 #include <media/v4l2-device.h>
 #include <media/v4l2-event.h>
@@ -46,7 +55,7 @@ MODULE_LICENSE("GPL");
 static char *torture_type = "cdev";
 module_param(torture_type, charp, 0444);
 MODULE_PARM_DESC(torture_type,
-		 "cdev or v4l2, and what must fail: each with _busted, _late_busted or _free_busted; cdev_racy");
+		 "cdev or v4l2, and what must fail: each with _busted, _late_busted, _early_busted or _free_busted; cdev_nowake_busted; cdev_racy");
 
 torture_param(int, ndevs, 2, "Number of devices that come and go");
 torture_param(int, ncallers, -1, "Number of callers, default 4 per CPU");
@@ -67,6 +76,12 @@ torture_param(int, verbose, 0, "Verbose messages");
 #define CT_MAX_LIVE	192	/* devices, with those removed and still open */
 #define CT_MAGIC	0x63646576
 
+/*
+ * cdev_drain() looks for itself after 10 s, and says so if it has to go on. If
+ * it ends then, nobody has woken it.
+ */
+#define CT_UNWOKEN_NS	(9ULL * NSEC_PER_SEC)
+
 #define CT_IOC_SLEEP	_IO('T', 0)
 #define CT_IOC_WAIT	_IO('T', 1)
 
@@ -75,6 +90,8 @@ enum ct_bust {
 	CT_GOOD,
 	CT_NO_DRAIN,
 	CT_LATE,
+	CT_EARLY,
+	CT_NO_WAKE,
 	CT_FREE,
 	CT_RACE,
 };
@@ -85,7 +102,8 @@ struct ct_dev {
 	long generation;
 	/* Not atomic: nothing but the drain orders it, as KCSAN can tell. */
 	bool removed;
-	bool disconnected;
+	bool leaving;		/* calls may be refused */
+	bool disconnected;	/* calls must be refused */
 	wait_queue_head_t wait;
 	union {
 		struct {
@@ -104,6 +122,7 @@ struct ct_slot {
 	int nr;
 	struct mutex lock;	/* of path */
 	char path[32];
+	unsigned long steps;	/* added, to be removed, added, ... */
 	struct task_struct *task;
 	unsigned long removals;
 	u64 drain_ns_sum;
@@ -147,6 +166,8 @@ static atomic_long_t n_err_removed;	/* a call met a drained device */
 static atomic_long_t n_err_freed;	/* a file met freed memory */
 static atomic_long_t n_err_reused;	/* a file met another device */
 static atomic_long_t n_err_accepted;	/* a call began too late */
+static atomic_long_t n_err_refused;	/* a call or open could not begin */
+static atomic_long_t n_err_unwoken;	/* a drain had to look for itself */
 static atomic_long_t n_err_open;
 static atomic_long_t n_err_add;
 
@@ -156,6 +177,8 @@ static bool ct_failed(void)
 	       atomic_long_read(&n_err_freed) ||
 	       atomic_long_read(&n_err_reused) ||
 	       atomic_long_read(&n_err_accepted) ||
+	       atomic_long_read(&n_err_refused) ||
+	       atomic_long_read(&n_err_unwoken) ||
 	       atomic_long_read(&n_err_open) || atomic_long_read(&n_err_add);
 }
 
@@ -165,6 +188,12 @@ static bool ct_did_something(void)
 	return atomic_long_read(&n_opens) && atomic_long_read(&n_calls) &&
 	       atomic_long_read(&n_calls_refused) &&
 	       (atomic_long_read(&n_woken) || !nwaiters);
+}
+
+void ct_wake_drain(atomic_t *active)
+{
+	if (cur_ops->bust != CT_NO_WAKE)
+		__cdev_wake_drain(active);
 }
 
 static struct ct_dev *ct_init_dev(struct ct_dev *d)
@@ -510,12 +539,15 @@ static const struct ct_ops ct_types[] = {
 	{ .name = "cdev", CT_CDEV_OPS },
 	{ .name = "cdev_busted", .bust = CT_NO_DRAIN, CT_CDEV_OPS },
 	{ .name = "cdev_late_busted", .bust = CT_LATE, CT_CDEV_OPS },
+	{ .name = "cdev_early_busted", .bust = CT_EARLY, CT_CDEV_OPS },
+	{ .name = "cdev_nowake_busted", .bust = CT_NO_WAKE, CT_CDEV_OPS },
 	{ .name = "cdev_free_busted", .bust = CT_FREE, CT_CDEV_OPS },
 	{ .name = "cdev_racy", .bust = CT_RACE, CT_CDEV_OPS },
 #if IS_REACHABLE(CONFIG_VIDEO_DEV)
 	{ .name = "v4l2", CT_V4L2_OPS },
 	{ .name = "v4l2_busted", .bust = CT_NO_DRAIN, CT_V4L2_OPS },
 	{ .name = "v4l2_late_busted", .bust = CT_LATE, CT_V4L2_OPS },
+	{ .name = "v4l2_early_busted", .bust = CT_EARLY, CT_V4L2_OPS },
 	{ .name = "v4l2_free_busted", .bust = CT_FREE, CT_V4L2_OPS },
 #endif
 };
@@ -527,9 +559,12 @@ static struct file *ct_open(struct torture_random_state *rand)
 	struct ct_slot *slot = &slots[torture_random(rand) % ndevs];
 	char path[sizeof(slot->path)];
 	struct file *file = NULL;
+	unsigned long steps = 0;
 
-	scoped_guard(mutex, &slot->lock)
+	scoped_guard(mutex, &slot->lock) {
 		strscpy(path, slot->path);
+		steps = READ_ONCE(slot->steps);
+	}
 	if (!path[0])
 		return NULL;
 	scoped_with_init_fs()
@@ -538,13 +573,18 @@ static struct file *ct_open(struct torture_random_state *rand)
 		atomic_long_inc(&n_opens);
 		return file;
 	}
-	/* It may have gone since. */
-	if (PTR_ERR(file) == -ENOENT || PTR_ERR(file) == -ENODEV ||
-	    PTR_ERR(file) == -ENXIO)
-		atomic_long_inc(&n_opens_refused);
-	else if (!atomic_long_fetch_inc(&n_err_open))
-		pr_alert("%s-torture:!!! open: %ld\n", torture_type,
-			 PTR_ERR(file));
+	/* It may have gone since. Pairs with ct_leave() */
+	smp_rmb();
+	if (PTR_ERR(file) != -ENOENT && PTR_ERR(file) != -ENODEV &&
+	    PTR_ERR(file) != -ENXIO) {
+		if (!atomic_long_fetch_inc(&n_err_open))
+			pr_alert("%s-torture:!!! open: %ld\n", torture_type,
+				 PTR_ERR(file));
+		return NULL;
+	}
+	atomic_long_inc(&n_opens_refused);
+	if (steps % 2 && steps == READ_ONCE(slot->steps))
+		atomic_long_inc(&n_err_refused);
 	return NULL;
 }
 
@@ -584,6 +624,10 @@ static bool ct_call(struct file *file, struct torture_random_state *rand,
 		atomic_long_inc(&n_calls_refused);
 	if (gone && !refused)
 		atomic_long_inc(&n_err_accepted);
+	/* Pairs with ct_leave() */
+	smp_rmb();
+	if (refused && !READ_ONCE(d->leaving))
+		atomic_long_inc(&n_err_refused);
 	return refused;
 }
 
@@ -641,8 +685,11 @@ static struct ct_dev *ct_add(struct ct_slot *slot)
 {
 	struct ct_dev *d;
 
-	scoped_guard(mutex, &slot->lock)
+	scoped_guard(mutex, &slot->lock) {
 		d = cur_ops->add(slot);
+		if (!IS_ERR(d))
+			WRITE_ONCE(slot->steps, slot->steps + 1);
+	}
 	if (!IS_ERR(d))
 		return d;
 	if (!atomic_long_fetch_inc(&n_err_add))
@@ -651,8 +698,18 @@ static struct ct_dev *ct_add(struct ct_slot *slot)
 	return NULL;
 }
 
-static void ct_disconnect(struct ct_dev *d)
+static void ct_leave(struct ct_slot *slot, struct ct_dev *d)
 {
+	WRITE_ONCE(slot->steps, slot->steps + 1);
+	WRITE_ONCE(d->leaving, true);
+	/* Pairs with ct_open() and ct_call(): calls may be refused. */
+	smp_wmb();
+}
+
+static void ct_disconnect(struct ct_slot *slot, struct ct_dev *d)
+{
+	if (cur_ops->bust != CT_EARLY)
+		ct_leave(slot, d);
 	if (cur_ops->bust == CT_LATE) {
 		/* Pairs with ct_call(): as if it were so already. */
 		smp_store_release(&d->disconnected, true);
@@ -661,6 +718,11 @@ static void ct_disconnect(struct ct_dev *d)
 	cur_ops->disconnect(d);
 	/* Pairs with ct_call() */
 	smp_store_release(&d->disconnected, true);
+	if (cur_ops->bust == CT_EARLY) {
+		/* As if nobody had yet been told. */
+		schedule_timeout_idle(2);
+		ct_leave(slot, d);
+	}
 }
 
 static void ct_remove(struct ct_slot *slot, struct ct_dev *d)
@@ -668,12 +730,14 @@ static void ct_remove(struct ct_slot *slot, struct ct_dev *d)
 	ktime_t start;
 	u64 ns;
 
-	ct_disconnect(d);
+	ct_disconnect(slot, d);
 	start = ktime_get();
 	if (cur_ops->bust != CT_NO_DRAIN)
 		cur_ops->drain(d);
 	ns = ktime_to_ns(ktime_sub(ktime_get(), start));
 	d->removed = true;
+	if (ns >= CT_UNWOKEN_NS)
+		atomic_long_inc(&n_err_unwoken);
 	if (cur_ops->bust == CT_FREE)
 		ct_free_early(d, slot->removals % 2);
 
@@ -743,12 +807,14 @@ static void ct_print_stats(void)
 		 atomic_long_read(&n_woken), atomic_read(&n_live));
 	if (!ct_failed())
 		return;
-	pr_alert("%s-torture:!!! in a removed device: %ld in freed memory: %ld in memory used again: %ld accepted late: %ld failed opens: %ld failed adds: %ld\n",
+	pr_alert("%s-torture:!!! in a removed device: %ld in freed memory: %ld in memory used again: %ld accepted late: %ld refused early: %ld drains not woken: %ld failed opens: %ld failed adds: %ld\n",
 		 torture_type,
 		 atomic_long_read(&n_err_removed),
 		 atomic_long_read(&n_err_freed),
 		 atomic_long_read(&n_err_reused),
 		 atomic_long_read(&n_err_accepted),
+		 atomic_long_read(&n_err_refused),
+		 atomic_long_read(&n_err_unwoken),
 		 atomic_long_read(&n_err_open),
 		 atomic_long_read(&n_err_add));
 }

@@ -14,13 +14,14 @@
 
 seconds=$1
 shift
-[ $# -gt 0 ] || set -- cdev cdev_busted cdev_late_busted cdev_free_busted \
-	v4l2 v4l2_busted v4l2_late_busted v4l2_free_busted
+[ $# -gt 0 ] || set -- cdev cdev_busted cdev_late_busted cdev_early_busted \
+	cdev_nowake_busted cdev_free_busted \
+	v4l2 v4l2_busted v4l2_late_busted v4l2_early_busted v4l2_free_busted
 n=0 bad=0
 kcsan=/sys/kernel/debug/kcsan
 log=/tmp/torture
 race='KCSAN: .*\[cdevtorture\]'
-errors="in a removed device:in freed memory:in memory used again:accepted late:failed opens:failed adds"
+errors="in a removed device:in freed memory:in memory used again:accepted late:refused early:drains not woken:failed opens:failed adds"
 
 hotplug='' looks=''
 if [ -e $kcsan ]; then
@@ -55,6 +56,8 @@ judge()
 	want=SUCCESS must=
 	case $1 in
 	*_late_busted)	must="accepted late" ;;
+	*_early_busted)	must="refused early" ;;
+	*_nowake_busted) must="drains not woken" ;;
 	*_free_busted)	must="in freed memory:in memory used again" ;;
 	*_busted)	must="in a removed device" ;;
 	esac
@@ -79,8 +82,8 @@ judge()
 	[ -n "$kcsan" ] || return 0
 	case $1 in
 	*_racy)	grep -q "$race" $log || echo "KCSAN does not report it" ;;
-	*_late_busted|*_free_busted|cdev|v4l2)
-		! grep "$race" $log ;;
+	cdev_busted|v4l2_busted) ;;
+	*)	! grep "$race" $log ;;
 	esac
 }
 
