@@ -19,7 +19,10 @@
  * a call and closes when all of that is over: a probe that fails late does so
  * with nodes open.
  *
- * What was lost is kmemleak's to find, when the test is done.
+ * At the end of an operation, the driver's module has no more users than before,
+ * and at the end of a driver's, when it is bound again, its nodes have no higher
+ * minor numbers: one that nobody released keeps its own. What other memory was
+ * lost is kmemleak's to find, when the test is done.
  *
  * Faults are those of the calling task.  Not covered are what a workqueue or a
  * kernel thread does for it, such as kdevtmpfs, and pages: only those of more
@@ -42,6 +45,7 @@
 #include <sched.h>
 #include <stdarg.h>
 #include <sys/inotify.h>
+#include <sys/sysmacros.h>
 
 #include <linux/v4l2-subdev.h>
 
@@ -52,7 +56,10 @@
 #define NONE		1000000000U	/* no call has as many */
 #define MAX_MSGS	20
 
-enum kind { VIDEO, SUBDEV, MEDIA, CEC, FB };
+#define RELEASE_MS	5000	/* DEBUG_KOBJECT_RELEASE takes up to 4 s */
+#define RELEASE_LOOKS	4	/* parents after their children */
+
+enum kind { VIDEO, SUBDEV, MEDIA, CEC, FB, NUM_KINDS };
 
 struct node {
 	enum kind kind;
@@ -66,14 +73,15 @@ static const struct {
 	enum op op;
 	enum kind kind;		/* of node */
 } ops[] = {
-	{ .name = "bind", .op = BIND },
-	{ .name = "unbind", .op = UNBIND },
 	{ "open-video", OPEN, VIDEO },
 	{ "open-subdev", OPEN, SUBDEV },
 	{ "open-media", OPEN, MEDIA },
 	{ "open-cec", OPEN, CEC },
 	{ "request", REQUEST, MEDIA },
 	{ "streamon", STREAMON, VIDEO },
+	/* last: what the others have lost has to be out of reach for kmemleak */
+	{ .name = "bind", .op = BIND },
+	{ .name = "unbind", .op = UNBIND },
 };
 
 static const struct {
@@ -107,6 +115,8 @@ static const struct vr_driver *drv;
 static struct node nodes[MAX_NODES];	/* of the last good bind */
 static unsigned int nnodes, wanted;
 static struct shot *shot;
+static long uses;		/* of its module, while all is closed */
+static unsigned int minors[NUM_KINDS];	/* the highest, at first */
 static int kmsg;
 static bool stuck;
 static unsigned int every = 1, first = 1;
@@ -234,6 +244,31 @@ static void check_gone(unsigned int nth)
 	for (i = 0; i < nnodes; i++)
 		if (!access(nodes[i].path, F_OK))
 			complain(nth, "%s is left in /dev", nodes[i].path);
+}
+
+/* Open files have a reference each.  -1 if it is built in. */
+static long module_uses(void)
+{
+	char path[PATH_MAX], name[64], line[32];
+
+	vr_module(drv, name, sizeof(name));
+	snprintf(path, sizeof(path), "/sys/module/%s/refcnt", name);
+	return vr_read_line(path, line, sizeof(line)) ? -1 : atol(line);
+}
+
+static void highest_minors(unsigned int *highest)
+{
+	unsigned int i, n;
+	struct stat st;
+
+	memset(highest, 0, NUM_KINDS * sizeof(*highest));
+	for (i = 0; i < nnodes; i++) {
+		if (stat(nodes[i].path, &st))
+			continue;
+		n = minor(st.st_rdev);
+		if (n > highest[nodes[i].kind])
+			highest[nodes[i].kind] = n;
+	}
 }
 
 /* --------------------------------------------------------------- holder */
@@ -609,6 +644,9 @@ static void run(unsigned int i, unsigned int only)
 						 only);
 		break;
 	}
+	if (good && module_uses() != uses)
+		complain(0, "its module is used %ld times, before %ld",
+			 module_uses(), uses);
 	/* names are those of the new nodes */
 	nnodes = find_nodes(nodes);
 	if (good && !bad && !injected)
@@ -619,6 +657,36 @@ static void run(unsigned int i, unsigned int only)
 				 "%s %s # %u faults, coped with %u; %u to %u allocations; %u nodes open when it failed; %u complaints\n",
 				 drv->name, op_name, injected, coped, lo, hi,
 				 held, bad);
+}
+
+/* Bind again: is each minor number free that it had? */
+static bool is_released(void)
+{
+	unsigned int now[NUM_KINDS], kind;
+
+	if (!must(vr_unbind(drv, NULL), "unbind", 0))
+		return false;
+	vr_nap(RELEASE_MS);
+	if (!must(vr_bind(drv), "bind", 0))
+		return false;
+	nnodes = find_nodes(nodes);
+	highest_minors(now);
+	for (kind = 0; kind < NUM_KINDS; kind++)
+		if (now[kind] > minors[kind])
+			return false;
+	return true;
+}
+
+static void check_released(void)
+{
+	bool good = false;
+	unsigned int i;
+
+	op_name = "release";
+	bad = 0;
+	for (i = 0; i < RELEASE_LOOKS && !good && !bad; i++)
+		good = is_released();
+	ksft_test_result(good, "%s released\n", drv->name);
 }
 
 /* ---------------------------------------------------------------- setup */
@@ -729,6 +797,8 @@ static bool start_driver(const struct vr_driver *d)
 	}
 	nnodes = find_nodes(nodes);
 	wanted = count_nodes();
+	uses = module_uses();
+	highest_minors(minors);
 	return true;
 }
 
@@ -781,13 +851,15 @@ int main(int argc, char **argv)
 		j += vr_has_driver(&drivers[i]);
 	if (!count || !j)
 		ksft_exit_skip("no such driver or operation here\n");
-	ksft_set_plan(count * j);
+	ksft_set_plan((count + 1) * j);
 	for (i = 0; i < n; i++) {
 		if (!start_driver(&drivers[i]))
 			continue;
 		for (j = 0; j < ARRAY_SIZE(ops) && !stuck; j++)
 			if (vr_chosen(o, ops[j].name))
 				run(j, only);
+		if (!stuck)
+			check_released();
 	}
 	if (stuck)
 		ksft_exit_fail_msg("%s: %s hangs\n", drv->name, op_name);
