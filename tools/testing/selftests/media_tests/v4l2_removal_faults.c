@@ -19,10 +19,10 @@
  * a call and closes when all of that is over: a probe that fails late does so
  * with nodes open.
  *
- * At the end of an operation, the driver's module has no more users than before,
- * and at the end of a driver's, when it is bound again, its nodes have no higher
- * minor numbers: one that nobody released keeps its own. What other memory was
- * lost is kmemleak's to find, when the test is done.
+ * At the end of an operation, the driver's module has no more users than
+ * before, and at the end of a driver's, when it is bound again, its nodes have
+ * no higher minor numbers: one that nobody released keeps its own. What other
+ * memory was lost is kmemleak's to find, when the test is done.
  *
  * Faults are those of the calling task.  Not covered are what a workqueue or a
  * kernel thread does for it, such as kdevtmpfs, and pages: only those of more
@@ -79,7 +79,7 @@ static const struct {
 	{ "open-cec", OPEN, CEC },
 	{ "request", REQUEST, MEDIA },
 	{ "streamon", STREAMON, VIDEO },
-	/* last: what the others have lost has to be out of reach for kmemleak */
+	/* last: what the others lost has to be out of reach for kmemleak */
 	{ .name = "bind", .op = BIND },
 	{ .name = "unbind", .op = UNBIND },
 };
