@@ -125,17 +125,17 @@ static void wait_to_go(struct completion *go)
 
 /*
  * Wait until the task sleeps. The only thing it sleeps on, once it has started,
- * is what the test is about, and it queues itself there before it says so in
- * its state.
+ * is what the test is about. Its state alone does not tell: that is set before
+ * it looks whether it has to wait.
  */
 static bool is_asleep(struct test_task *tt)
 {
-	unsigned int state;
+	bool asleep;
 
-	poll_timeout_us(state = READ_ONCE(tt->task->__state),
-			(state & TASK_NORMAL) || completion_done(&tt->done),
+	poll_timeout_us(asleep = wait_task_inactive(tt->task, TASK_NORMAL),
+			asleep || completion_done(&tt->done),
 			100, WAIT_S * USEC_PER_SEC, false);
-	return (state & TASK_NORMAL) && !completion_done(&tt->done);
+	return asleep && !completion_done(&tt->done);
 }
 
 /* The one task that stops there. */
