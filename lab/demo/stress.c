@@ -1023,10 +1023,9 @@ static void print_nearest(const struct figures *before,
 		       too_much(nearest, cycles));
 }
 
-/* Prints what grew, if told to; returns how many figures did */
+/* Prints what grew; returns how many figures did */
 static unsigned int grown(const struct figures *before,
-			  const struct figures *after, unsigned int cycles,
-			  bool print)
+			  const struct figures *after, unsigned int cycles)
 {
 	unsigned int i, n = 0;
 
@@ -1037,10 +1036,8 @@ static unsigned int grown(const struct figures *before,
 		if (!is_counted(f) || f->value - was < too_much(f, cycles))
 			continue;
 		n++;
-		if (print)
-			printf("memory: %s was %ld%s, is %ld after %u cycles\n",
-			       f->name, was, f->kib ? " KiB" : "", f->value,
-			       cycles);
+		printf("memory: %s was %ld%s, is %ld after %u cycles\n", f->name,
+		       was, f->kib ? " KiB" : "", f->value, cycles);
 	}
 	return n;
 }
@@ -1050,9 +1047,9 @@ static unsigned int grown(const struct figures *before,
 /*
  * All is closed and unbound.  DEBUG_KOBJECT_RELEASE delays each release by up to
  * 4 s, parents after their children: so what is measured here falls for a while.
- * The reference is what it has fallen to when it does not for 8 s.
+ * What counts is what it has fallen to when it does not for 8 s.
  */
-static bool reference(struct figures *fs)
+static bool settled(struct figures *fs)
 {
 	__u64 end = vr_now_us() + SETTLE_US, still = vr_now_us() + 8000000;
 	struct figures now;
@@ -1595,7 +1592,6 @@ int main(int argc, char **argv)
 	int minor, minor_after = -1;
 	__u32 longest = 0;
 	bool good, woken;
-	__u64 limit;
 
 	if (argc < 3)
 		usage(argv[0]);
@@ -1630,21 +1626,14 @@ int main(int argc, char **argv)
 	warm = cycles >= 20 ? 5 : cycles > 1 ? 1 : 0;
 	good = true;
 	if (warm) {
-		good = run(warm) && reference(&before) && bind_all();
+		good = run(warm) && settled(&before) && bind_all();
 		cycles -= warm;
 	}
 	if (good)
 		good = run(cycles);
 	if (good && warm) {
-		limit = vr_now_us() + SETTLE_US;
-		for (;;) {
-			good = get_figures(&after);
-			n = grown(&before, &after, cycles, false);
-			if (!n || vr_now_us() > limit)
-				break;
-			vr_nap(2000);
-		}
-		grown(&before, &after, cycles, true);
+		good = settled(&after);
+		n = grown(&before, &after, cycles);
 		print_nearest(&before, &after, cycles);
 		for (i = 0; i < after.n; i++)
 			if (after.f[i].kib)
