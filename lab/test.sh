@@ -322,7 +322,7 @@ torture_guest()
 	shift 3
 	[ -z "${EXPECT:-}" ] || what="the kernel reports the races"
 	rm -rf "$log"
-	try "torture $n: $what" env KERNEL="$image" NAME="torture-$n" TIMEOUT=$((300 + 8 * $1)) \
+	try "torture $n: $what" env KERNEL="$image" NAME="torture-$n" TIMEOUT=$((450 + 11 * $1)) \
 		"$lab/run.sh" "$f" torture "$@" || :
 	ktap "$log/job" | results "torture $n:"
 	grep '^#' "$log/job" || :
