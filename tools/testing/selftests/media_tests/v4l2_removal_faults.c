@@ -686,6 +686,9 @@ static void check_released(void)
 	bad = 0;
 	for (i = 0; i < RELEASE_LOOKS && !good && !bad; i++)
 		good = is_released();
+	if (!good && !bad)
+		ksft_print_msg("%s: a minor number is still in use\n",
+			       drv->name);
 	ksft_test_result(good, "%s released\n", drv->name);
 }
 
